@@ -1,0 +1,106 @@
+# Everything a person does with a clone. `make help` lists it.
+
+BIND ?= 127.0.0.1:8000
+WORKERS ?= 2
+# More words for pytest: make test T="tests/cortex -k drain"
+T ?=
+
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+MANAGE := $(PYTHON) manage.py
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PYTHON) -m pip install -qq --no-deps --require-hashes
+
+# Settings for checks that look at settings: those of a production that does not exist.
+NOWHERE := DATABASE_URL=postgres://nobody@127.0.0.1:1/nowhere CORTEX_DATA_DIR=var/check \
+	CORTEX_SECRET_KEY=only-for-checks-0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJK \
+	CORTEX_ENCRYPTION_KEYS=b25seS1mb3ItY2hlY2tzLTAxMjM0NTY3ODlhYmNkZWY= \
+	CORTEX_PUBLIC_URL=https://cortex.invalid CORTEX_ALLOWED_HOSTS=cortex.invalid
+
+.PHONY: help install install-dev demo run test services soak check lint types imports templates settings format bench chromium
+# The directories `templates` and the like are not what the targets of that name make.
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
+
+install: .venv/installed ## the environment, in .venv/
+
+install-dev: .venv/installed-dev
+
+demo: install ## console, API and jobs on 90 days of sample history, until Ctrl-C
+	@exec $(MANAGE) up --demo --bind $(BIND) --workers $(WORKERS)
+
+run: install ## the same without sample history; both take BIND=127.0.0.1:8000 WORKERS=2
+	@exec $(MANAGE) up --bind $(BIND) --workers $(WORKERS)
+
+test: install-dev chromium ## all tests; on an embedded database when DATABASE_URL is empty
+	$(PYTHON) -m pytest -n 2 -m "not soak and not services" $(T)
+
+services: install-dev ## the tests that want a PostgreSQL, Redis or RabbitMQ of the machine (CORTEX_TEST_*)
+	$(PYTHON) -m pytest -m services $(T)
+
+soak: install-dev chromium ## slow fault and load runs
+	$(PYTHON) -m pytest -m soak $(T)
+
+check: lint types imports templates settings ## lint, format, types, import contracts, templates, deployment checks
+
+lint: install-dev
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+types: install-dev
+	$(NOWHERE) $(PYTHON) -m mypy
+
+imports: install-dev
+	$(PYTHON) -c "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
+
+templates: install-dev
+	find templates -name '*.html' -exec .venv/bin/djade --check --target-version 5.2 {} +
+	$(PYTHON) -m cortex.vendored
+
+settings: install-dev
+	$(NOWHERE) $(MANAGE) check --deploy --fail-level WARNING
+	DATABASE_URL= CORTEX_DATA_DIR=var/check $(MANAGE) makemigrations --check --dry-run
+
+format: install-dev ## put code and templates in form
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+	find templates -name '*.html' -exec .venv/bin/djade --target-version 5.2 {} +
+
+bench: install-dev ## the benchmarks: JSON and a table
+	$(PYTHON) -m benchmarks
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+.venv/bin/python:
+	@if command -v uv >/dev/null; then exec uv venv --quiet --python '>=3.11' .venv; fi; \
+	for python in python3.11 python3.12 python3.13 python3; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			$$python -m venv .venv && exit; \
+			rm -rf .venv; \
+			echo "make: $$python cannot make a virtual environment: install its venv module (apt-get install python3-venv)." >&2; \
+			exit 1; \
+		fi; \
+	done; \
+	echo "make: Cortex needs Python 3.11 or newer, and there is none on PATH." >&2; exit 1
+
+# The stamps say which lock file .venv holds. The development lock holds the other one whole.
+.venv/installed: requirements.lock | .venv/bin/python
+	$(call sync,requirements.lock)
+	@touch $@
+
+.venv/installed-dev: requirements-dev.lock requirements.lock | .venv/bin/python
+	$(call sync,requirements-dev.lock)
+	@touch .venv/installed $@
+
+define sync
+	@echo "Installing $(1) into .venv/"
+	@if command -v uv >/dev/null; then uv pip install --quiet --python $(PYTHON) --no-deps --require-hashes -r $(1); else $(PIP) -r $(1); fi
+endef
+
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else \
+		echo "make: the tests drive Chromium, which is not on PATH: install it (sudo apt-get install chromium)." >&2; exit 1; \
+	fi

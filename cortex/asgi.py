@@ -1,0 +1,90 @@
+"""The front door. Console pages pass Django's middleware; the API passes none of it; the raw wires do not enter Django at all.
+
+Stock middleware costs more than half of a plain async view, and an API that knows its caller by a key needs no session.
+"""
+
+import json
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from cortex.environment import ensure_database
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cortex.settings")
+ensure_database()
+
+import django  # noqa: E402
+
+django.setup(set_prefix=False)
+
+from django.conf import settings  # noqa: E402
+from django.core.handlers.asgi import ASGIHandler  # noqa: E402
+
+from cortex import lifespan  # noqa: E402
+from cortex.errors import body  # noqa: E402
+from cortex.inloop import ApiHandler, LoopHandler  # noqa: E402
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+API_PATHS = ("/api/", "/healthz", "/readyz", "/metrics")
+LOOP_PATHS = frozenset({"/api/v1/dispatch", "/api/v1/route/explain", "/healthz", "/readyz"})  # async from end to end
+WIRE_PATHS = ("/v1/", "/mcp")
+
+
+console, api, in_loop = ASGIHandler(), ApiHandler(), LoopHandler()
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await lifespan.run(receive, send)
+        return
+    path: str = scope["path"]
+    if scope["method"] == "HEAD" and path == "/":
+        await _plain(send, 200, b"", "text/plain")  # how Claude Code asks whether anybody is here
+    elif path.startswith(WIRE_PATHS):
+        await _json(send, 404, body(404, f"{path} is not served here."))
+    elif path in LOOP_PATHS:
+        await _bounded(in_loop, scope, receive, send)
+    elif path.startswith(API_PATHS):
+        await _bounded(api, scope, receive, send)
+    else:
+        await _bounded(console, scope, receive, send)
+
+
+async def _bounded(handler: ASGIHandler, scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a body over the limit, announced or not, before Django writes it to a file."""
+    limit = settings.SIZE_LIMIT_BYTES
+    announced = dict(scope["headers"]).get(b"content-length", b"")
+    is_over = announced.isdigit() and int(announced[:20]) > limit
+    seen = 0
+
+    async def counted() -> Mapping[str, Any]:
+        nonlocal seen, is_over
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen <= limit:
+            return message
+        is_over = True
+        return {"type": "http.disconnect"}  # the handler lets go of what it has
+
+    if not is_over:
+        await handler(scope, counted, send)
+    if is_over:
+        await _json(
+            send, 413, body(413, f"The body is larger than {limit} bytes, the limit CORTEX_SIZE_LIMIT_BYTES sets.")
+        )
+
+
+async def _json(send: Send, status: int, value: object) -> None:
+    await _plain(send, status, json.dumps(value).encode(), "application/json")
+
+
+async def _plain(send: Send, status: int, content: bytes, kind: str) -> None:
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(content)).encode())]
+    headers.append((b"x-content-type-options", b"nosniff"))
+    if status == 413:
+        headers.append((b"connection", b"close"))  # the rest of the body is not read
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

@@ -1,0 +1,9 @@
+"""One call: plan it, write it down, try its candidates in order, write down how it ended, answer.
+
+The hot path: no query, no ORM, no thread. All it knows is the snapshot; all it tells goes to the local spool before the answer.
+"""
+
+from routing.dispatch.call import dispatch
+from routing.dispatch.outcome import Opinion, Refused, Result
+
+__all__ = ["Opinion", "Refused", "Result", "dispatch"]

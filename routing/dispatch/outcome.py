@@ -1,0 +1,89 @@
+"""How a dispatch ends: a Result, or a Refused that says what to do."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from routing.terms.fault import Fault
+from routing.terms.record import AttemptRecord
+from routing.terms.request import Answer
+from routing.terms.words import ErrorKind
+
+_PASSED = frozenset({400, 404, 413, 415, 422})  # of a provider, told to the caller as they are
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An answer, with all that a caller may want to know of how it came."""
+
+    request_id: UUID
+    task_type: str
+    provider: str
+    model: str
+    answer: Answer
+    attempts: tuple[AttemptRecord, ...]
+    cost_usd: Decimal | None  # of all attempts; None: one of them is unpriced
+    ttft_ms: int | None
+    total_ms: int
+    used_fallback: bool
+    reason: str
+    revision: int
+    simulated: bool
+    second_opinion: "Opinion | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What another provider's model said to the same request. A failed one has no answer."""
+
+    attempt: AttemptRecord
+    answer: Answer | None
+
+
+class Refused(Exception):
+    """A call without an answer. `status` and `code` are the contract's; the message says what happened, to what, and what to do."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        request_id: UUID | None = None,
+        retryable: bool = False,
+        retry_after_s: float | None = None,
+        details: Mapping[str, Any] | None = None,
+        attempts: tuple[AttemptRecord, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+        self.request_id, self.retryable = request_id, retryable
+        self.retry_after_s = None if retry_after_s is None else max(1, math.ceil(retry_after_s))
+        self.details = dict(details or {})
+        self.attempts = attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a fault of the last attempt means to the caller."""
+
+    status: int
+    code: str
+    message: str
+    retryable: bool
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def ending_of(fault: Fault, candidate: str) -> Ending:
+    """The answer to the caller when no further candidate is tried after this fault."""
+    if fault.kind is ErrorKind.DEADLINE:
+        return Ending(504, "deadline", f"The deadline passed while {candidate} was answering.", True)
+    if fault.kind in (ErrorKind.CLIENT, ErrorKind.CONTENT_POLICY, ErrorKind.CONTEXT_WINDOW):
+        status = fault.http_status if fault.http_status in _PASSED else 400
+        code = {ErrorKind.CONTENT_POLICY: "content_policy", ErrorKind.CONTEXT_WINDOW: "context_too_long"}
+        details = {"provider_error": fault.body} if fault.body is not None else {}
+        return Ending(status, code.get(fault.kind, "provider_refused"), fault.message, False, details)
+    return Ending(502, "all_candidates_failed", f"Every candidate failed; the last, {candidate}: {fault.message}", True)

@@ -1,0 +1,59 @@
+"""The lines that a call leaves: how an attempt went, what it cost."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from routing.attempt import Tried
+from routing.policy.cost import Rates, cost
+from routing.terms.candidate import Candidate
+from routing.terms.fault import Fault
+from routing.terms.record import AttemptRecord
+from routing.terms.words import ErrorKind, ProviderKind, Role, Status
+
+SIMULATED_PRICE = "simulated"
+
+
+def attempt_of(
+    candidate: Candidate, tried: Tried, *, number: int, role: Role, propensity: float | None, rates: Rates | None
+) -> AttemptRecord:
+    """One attempt as its row will say it, its cost frozen at today's rates."""
+    fault, simulated = tried.fault, candidate.kind is ProviderKind.SIMULATED
+    price = cost(rates, tried.usage)
+    source = "" if rates is None or price is None else rates.source
+    return AttemptRecord(
+        attempt=number,
+        provider=candidate.provider,
+        model=candidate.model,
+        upstream_id=candidate.upstream_id,
+        served_model=tried.served_model,
+        credential=candidate.credential or "",
+        credential_kind=candidate.credential_kind,
+        role=role,
+        propensity=propensity,
+        status=_status_of(fault),
+        started_at=tried.started_at,
+        error_kind=fault.kind if fault else None,
+        http_status=fault.http_status if fault else None,
+        error_message=fault.message[:500] if fault else "",
+        usage=tried.usage,
+        ttft_ms=tried.ttft_ms,
+        total_ms=tried.total_ms,
+        cost_usd=price,
+        price=SIMULATED_PRICE if simulated and source else source,
+        provider_request_id=(tried.answer.provider_request_id or "")[:120] if tried.answer else "",
+        simulated=simulated,
+        thinking=tried.thinking[:40],
+    )
+
+
+def _status_of(fault: Fault | None) -> Status:
+    if fault is None:
+        return Status.OK
+    return Status.CANCELLED if fault.kind is ErrorKind.CANCELLED else Status.ERROR
+
+
+def total(attempts: Sequence[AttemptRecord]) -> Decimal | None:
+    """What all attempts cost; None when an answered one is unpriced. A failed attempt without usage costs nothing."""
+    costs = [each.cost_usd for each in attempts if each.status is Status.OK or each.cost_usd is not None]
+    known = [each for each in costs if each is not None]
+    return sum(known, Decimal(0)) if known and len(known) == len(costs) else None

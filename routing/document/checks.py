@@ -1,0 +1,197 @@
+"""What must hold of the table as a whole. Names are resolved first: a step may say `codex` where only one model is called so."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+from routing import upstreams
+from routing.document.table import Part, Problem, Table, nearest
+
+Where = Callable[[str, str], str]  # (section, key) → the path that the reader knows it by
+
+
+def model_names(table: Table) -> dict[str, tuple[str, ...]]:
+    """Every name of a model → the "provider:model" keys it may mean: the key itself, its slug, its aliases."""
+    names: dict[str, set[str]] = {}
+    for key, model in table["models"].items():
+        for name in (key, model["slug"], *model["aliases"], *(f"{model['provider']}:{a}" for a in model["aliases"])):
+            names.setdefault(name, set()).add(key)
+    return {name: (name,) if name in keys else tuple(sorted(keys)) for name, keys in names.items()}
+
+
+def task_names(table: Table) -> dict[str, str]:
+    """Every name of a task type → its slug; a slug wins over an alias."""
+    names = {alias: slug for slug, task in table["task_types"].items() for alias in task["aliases"]}
+    return names | {slug: slug for slug in table["task_types"]}
+
+
+def resolve(table: Table, where: Where) -> list[Problem]:
+    """Replace, in place, every name of a model in routes and explorations by its key. What names none, or several, is a problem."""
+    names, problems = model_names(table), []
+    for section, field in (("routes", "steps"), ("explorations", "challengers")):
+        for key, part in table[section].items():
+            for position, name in enumerate(part[field]):
+                meant = names.get(name, ())
+                if len(meant) == 1:
+                    part[field][position] = meant[0]
+                    continue
+                path = f"{where(section, key)}.{field}[{position}]"
+                problems.append(Problem(path, _not_one(name, meant, names), "" if meant else name))
+    return problems
+
+
+def _not_one(name: str, meant: tuple[str, ...], names: Mapping[str, object]) -> str:
+    if meant:
+        return f"model '{name}' may be {' or '.join(meant)}; say which"
+    known = [other for other in names if (":" in other) == (":" in name)]
+    return f"no model '{name}'{nearest(name, known)}"
+
+
+def names_in(raw: object) -> set[str]:
+    """The names that the parts of a file give themselves, however broken the rest of them is."""
+    names: set[str] = set()
+    for parts in raw.values() if isinstance(raw, Mapping) else ():
+        for part in parts if isinstance(parts, list) else ():
+            if isinstance(part, Mapping):
+                slug, aliases = part.get("slug"), part.get("aliases")
+                own = [str(slug), *map(str, aliases if isinstance(aliases, list) else ())]
+                names.update(own, (f"{part.get('provider')}:{name}" for name in own))
+    return names
+
+
+def check(table: Table, where: Where) -> list[Problem]:
+    """Every problem of the table, by section. Steps must be resolved."""
+    rules = (
+        _providers,
+        _credentials,
+        _models,
+        _curves,
+        _task_types,
+        _rules,
+        _routes,
+        _budgets,
+        _explorations,
+    )
+    return [problem for rule in rules for problem in rule(table, where)]
+
+
+def _known(table: Table, section: str, what: str, name: str | None, path: str) -> Iterator[Problem]:
+    if name is not None and name not in table[section]:
+        yield Problem(path, f"no {what} '{name}'{nearest(name, table[section])}", name)
+
+
+def _providers(table: Table, where: Where) -> Iterator[Problem]:
+    for key, part in table["providers"].items():
+        path = where("providers", key)
+        for position, other in enumerate(part["rotation"]):
+            yield from _known(table, "providers", "provider", other, f"{path}.rotation[{position}]")
+        if part["base_url"]:
+            refused = upstreams.refusal(part["base_url"])
+            if refused:
+                yield Problem(f"{path}.base_url", refused)
+        elif part["kind"] == "openai_compatible" and part["enabled"]:
+            yield Problem(f"{path}.base_url", "an openai_compatible provider needs one before it can be enabled")
+
+
+def _credentials(table: Table, where: Where) -> Iterator[Problem]:
+    for key, part in table["credentials"].items():
+        path = where("credentials", key)
+        yield from _known(table, "providers", "provider", part["provider"], f"{path}.provider")
+        if part["kind"] == "oauth" and not part["oauth"]:
+            yield Problem(f"{path}.oauth", "missing: an oauth credential needs its token_url and client_id")
+        if part["oauth"] and (refused := upstreams.refusal(part["oauth"]["token_url"])):
+            yield Problem(f"{path}.oauth.token_url", refused)
+
+
+def _models(table: Table, where: Where) -> Iterator[Problem]:
+    for key, part in table["models"].items():
+        path = where("models", key)
+        yield from _known(table, "providers", "provider", part["provider"], f"{path}.provider")
+        yield from _known(table, "quotas", "quota", part["quota"], f"{path}.quota")
+        if part["deprecated_at"] and part["retire_at"] and part["retire_at"] < part["deprecated_at"]:
+            yield Problem(f"{path}.retire_at", "lies before deprecated_at")
+    taken = Counter(
+        (part["provider"], name) for part in table["models"].values() for name in {part["slug"], *part["aliases"]}
+    )
+    for key, part in table["models"].items():
+        for position, alias in enumerate(part["aliases"]):
+            if taken[part["provider"], alias] > 1:
+                yield Problem(f"{where('models', key)}.aliases[{position}]", f"'{alias}' names another model already")
+    for key, part in table["quotas"].items():
+        path = f"{where('quotas', key)}.provider"
+        yield from _known(table, "providers", "provider", part["provider"], path)
+
+
+def _curves(table: Table, where: Where) -> Iterator[Problem]:
+    names = model_names(table)
+    for key, part in table["curves"].items():
+        path, bounds = where("curves", key), [step["from"] for step in part["steps"]]
+        if not bounds or bounds[0] != 0:
+            yield Problem(f"{path}.steps", "must begin with a step from 0")
+        if bounds != sorted(set(bounds)):
+            yield Problem(f"{path}.steps", "must have growing bounds, each once")
+        for index, step in enumerate(part["steps"]):
+            for position, name in enumerate(step["allowed"]):
+                if name not in names:
+                    place = f"{path}.steps[{index}].allowed[{position}]"
+                    yield Problem(place, f"no model '{name}'{nearest(name, names)}", name)
+    if sum(part["active"] for part in table["curves"].values()) > 1:
+        yield Problem("curves", "only one curve can be active")
+
+
+def _task_types(table: Table, where: Where) -> Iterator[Problem]:
+    taken = Counter(name for part in table["task_types"].values() for name in {part["slug"], *part["aliases"]})
+    for key, part in table["task_types"].items():
+        for position, alias in enumerate(part["aliases"]):
+            if taken[alias] > 1:
+                path = f"{where('task_types', key)}.aliases[{position}]"
+                yield Problem(path, f"'{alias}' names another task type already")
+
+
+def _rules(table: Table, where: Where) -> Iterator[Problem]:
+    for key, part in table["rules"].items():
+        yield from _known(table, "task_types", "task type", part["task_type"], f"{where('rules', key)}.task_type")
+
+
+def _routes(table: Table, where: Where) -> Iterator[Problem]:
+    for key, part in table["routes"].items():
+        path = where("routes", key)
+        yield from _known(table, "task_types", "task type", part["task_type"], f"{path}.task_type")
+        yield from _known(table, "projects", "project", part["project"], f"{path}.project")
+        if not part["steps"] and not part["tier_chain"]:
+            yield Problem(f"{path}.steps", "a route needs at least one step, or tier_chain")
+        for position, other in enumerate(part["rotation"]):
+            yield from _known(table, "providers", "provider", other, f"{path}.rotation[{position}]")
+        yield from _steps(table, part, part["steps"], f"{path}.steps")
+
+
+def _steps(table: Table, part: Part, names: list[str], path: str) -> Iterator[Problem]:
+    task = table["task_types"].get(part["task_type"])
+    for position, name in enumerate(names):
+        model = table["models"].get(name)
+        if name in names[:position]:
+            yield Problem(f"{path}[{position}]", f"'{name}' stands earlier in the chain")
+        elif model and task and model["kind"] != task["kind"]:
+            article = {"chat": "a chat", "embedding": "an embedding"}
+            message = (
+                f"'{name}' is {article[model['kind']]} model, '{task['slug']}' is {article[task['kind']]} task type"
+            )
+            yield Problem(f"{path}[{position}]", message)
+
+
+def _budgets(table: Table, where: Where) -> Iterator[Problem]:
+    sections = {"provider": "providers", "project": "projects", "task": "task_types"}
+    for key, part in table["budgets"].items():
+        kind, _, name = part["scope"].partition(":")
+        if kind in sections:
+            what = "task type" if kind == "task" else kind
+            yield from _known(table, sections[kind], what, name, f"{where('budgets', key)}.scope")
+
+
+def _explorations(table: Table, where: Where) -> Iterator[Problem]:
+    for key, part in table["explorations"].items():
+        path = where("explorations", key)
+        yield from _known(table, "task_types", "task type", part["task_type"], f"{path}.task_type")
+        yield from _steps(table, part, part["challengers"], f"{path}.challengers")
+        route = table["routes"].get(part["task_type"])
+        if route and route["steps"] and route["steps"][0] in part["challengers"]:
+            yield Problem(f"{path}.challengers", f"'{route['steps'][0]}' is the primary already")

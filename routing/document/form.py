@@ -1,0 +1,268 @@
+"""The form of the routing table as a document: what `load` reads, `dump` writes and `routing/schema.json` describes.
+
+One class a part. Every field has its default, so that a file names only what it means to say: absent keeps what is there.
+"""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from routing.terms.words import BudgetAction, LabelSource, ProviderKind, SuccessFrom, TaskKind
+
+
+def _storable(text: str) -> str:
+    if "\0" in text or (not text.isprintable() and any(0xD800 <= ord(char) <= 0xDFFF for char in text)):
+        raise ValueError("has a character that cannot be stored")
+    return text
+
+
+def _not_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("not a number")
+    return value
+
+
+def _http(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        named = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        named = False
+    if not named or parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("not an http(s) address of the form https://host[:port]/path")
+    return url
+
+
+def _of_a_provider(variable: str) -> str:
+    if variable.startswith(("CORTEX_", "DJANGO_", "DATABASE_", "CELERY_", "EMAIL_")):
+        raise ValueError("names a secret of this server, not of a provider")
+    return variable
+
+
+def plain(number: Decimal) -> str:
+    """A decimal without exponent or idle zeros: "1.75", "50"."""
+    return format(number.normalize(), "f")
+
+
+Stored = AfterValidator(_storable)
+Word = Annotated[str, Field(max_length=24), Stored]
+Line = Annotated[str, Field(max_length=120), Stored]
+Sentence = Annotated[str, Field(max_length=200), Stored]
+Note = Annotated[str, Field(max_length=4000), Stored]
+Slug = Annotated[str, Field(max_length=120, pattern=r"^[a-z0-9][a-z0-9._/:@-]*$")]
+ProviderSlug = Annotated[str, Field(max_length=120, pattern=r"^[a-z0-9][a-z0-9._/@-]*$")]
+# "provider:model", or a model's slug or alias where only one has it
+ModelName = Annotated[str, Field(max_length=241), Stored]
+Url = Annotated[str, Field(max_length=500), Stored, AfterValidator(_http)]
+# Names of variables that can only be meant as keys: a credential must not read the server's own secrets.
+Variable = Annotated[
+    str, Field(max_length=120, pattern=r"^[A-Z][A-Z0-9_]*_(KEY|TOKEN)$"), AfterValidator(_of_a_provider)
+]
+Usd = Annotated[
+    Decimal,
+    BeforeValidator(_not_boolean),
+    Field(ge=0, max_digits=20, decimal_places=10, allow_inf_nan=False),
+    PlainSerializer(plain, return_type=str, when_used="json"),
+]
+Seconds = Annotated[float, BeforeValidator(_not_boolean), Field(gt=0, le=86_400, allow_inf_nan=False)]
+Share = Annotated[float, BeforeValidator(_not_boolean), Field(ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, BeforeValidator(_not_boolean), Field(ge=0, le=2_000_000_000)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Provider(Part):
+    slug: ProviderSlug
+    name: Line = ""
+    kind: ProviderKind
+    base_url: Url | None = None
+    enabled: bool = True
+    imported: bool = False
+    rotation: list[ProviderSlug] = []
+    max_concurrency: Annotated[Count, Field(ge=1, le=10_000)] = 64
+
+
+class OAuth(Part):
+    token_url: Url
+    client_id: Sentence
+    grant: Literal["refresh_token", "client_credentials"] = "refresh_token"
+    scope: Sentence = ""
+
+
+class Credential(Part):
+    provider: ProviderSlug
+    name: Slug = "main"
+    kind: Literal["api_key", "oauth"] = "api_key"
+    env: Variable | None = None
+    oauth: OAuth | None = None
+    priority: Annotated[Count, Field(le=1000)] = 0
+    secret: Annotated[str, Field(max_length=20_000), Stored] | None = Field(
+        None, repr=False
+    )  # taken in, never given out
+
+
+class Price(Part):
+    """USD per million tokens."""
+
+    input: Usd
+    output: Usd
+    cache_read: Usd | None = None
+    cache_write: Usd | None = None
+
+
+class Model(Part):
+    provider: ProviderSlug
+    slug: Slug
+    name: Line = ""
+    upstream_id: Annotated[str, Field(min_length=1, max_length=200), Stored]
+    aliases: list[Slug] = []
+    kind: TaskKind = TaskKind.CHAT
+    tier: Word = ""
+    role: Word = ""
+    used_for: Sentence = ""
+    tags: list[Word] = []
+    lacks: list[Literal["tools", "images", "json_schema", "thinking", "web_search"]] = []
+    context_window: Annotated[Count, Field(ge=1)] | None = None
+    max_output_tokens: Annotated[Count, Field(ge=1)] | None = None
+    interactive_only: bool = False
+    enabled: bool = True
+    imported: bool = False
+    price: Price | None = None  # null: genai-prices decides
+    quota: Slug | None = None
+    deprecated_at: date | None = None
+    retire_at: date | None = None
+
+
+class Window(Part):
+    name: Line
+    limit: Annotated[Count, Field(ge=1)] | None = None
+    unit: Literal["calls", "tokens", "usd"] = "calls"
+    hours: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] | None = None
+
+
+class Quota(Part):
+    slug: Slug
+    name: Line = ""
+    provider: ProviderSlug | None = None
+    windows: list[Window] = []
+
+
+class CurveStep(Part):
+    model_config = ConfigDict(extra="forbid", serialize_by_alias=True)
+
+    above: Annotated[float, BeforeValidator(_not_boolean), Field(alias="from", ge=0, le=1000, allow_inf_nan=False)]
+    allowed: list[Slug]
+    note: Line = ""
+
+
+class Curve(Part):
+    name: Slug
+    steps: list[CurveStep]
+    active: bool = True
+    when_unknown: Literal["allow", "degrade"] = "allow"
+
+
+class Project(Part):
+    slug: Slug
+    name: Line = ""
+
+
+class TaskType(Part):
+    slug: Slug
+    name: Line = ""
+    description: Note = ""
+    aliases: list[Slug] = []
+    kind: TaskKind = TaskKind.CHAT
+    enabled: bool = True
+    imported: bool = False
+    wants: list[Word] = []  # strength tags
+    success_from: SuccessFrom = SuccessFrom.LABELS
+    label_sources: list[LabelSource] = []
+    complete_sources: list[LabelSource] = []
+    label_horizon_days: Annotated[Count, Field(le=60)] = 2
+    grading_share: Share = 1.0
+    margin: Annotated[float, BeforeValidator(_not_boolean), Field(gt=0, le=0.5, allow_inf_nan=False)] = 0.03
+    target_success: Share | None = None
+    four_eyes: bool = False
+    auto_rollback: bool = False
+    keep_payloads: bool = False
+
+
+class Rule(Part):
+    """Words that name a task type where they stand as whole words."""
+
+    pattern: Annotated[str, Field(min_length=1, max_length=200, pattern=r"\w"), Stored]
+    task_type: Slug
+    position: Count = 0
+
+
+class Timeouts(Part):
+    connect_s: Seconds = 2
+    first_token_s: Seconds = 30
+    idle_s: Seconds = 30
+    total_s: Seconds = 600
+
+
+class Route(Part):
+    task_type: Slug
+    project: Slug | None = None
+    condition: Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9_]*$")] = ""
+    steps: list[ModelName]
+    note: Note = ""
+    tier_chain: bool = False
+    rotation: list[ProviderSlug] = []  # of this route's tier chain; []: the providers' own
+    terminal_local: bool = False
+    fallback: bool = True
+    cooldown_s: Annotated[Seconds, Field(le=3600)] = 300
+    timeouts: Timeouts = Timeouts()
+    second_opinion: bool = False
+    background: bool = False
+
+
+class Budget(Part):
+    scope: Annotated[str, Field(max_length=200, pattern=r"^(provider|client|project|task):.+$")]
+    monthly_usd: Annotated[Usd, Field(gt=0)]
+    steps: list[Annotated[Count, Field(ge=1, le=1000)]] = [50, 80, 100]
+    at_limit: BudgetAction = BudgetAction.ALERT
+    enabled: bool = True
+
+
+class Exploration(Part):
+    task_type: Slug
+    share: Annotated[float, BeforeValidator(_not_boolean), Field(gt=0, le=0.5, allow_inf_nan=False)]
+    challengers: Annotated[list[ModelName], Field(min_length=1)]
+    usd_cap: Annotated[Usd, Field(gt=0)]
+    starts_on: date | None = None  # null: the next night
+    until: date
+
+
+class Document(Part):
+    """The routing table of Cortex. All parts are optional; `provider:model` names a model anywhere."""
+
+    providers: list[Provider] = []
+    credentials: list[Credential] = []
+    models: list[Model] = []
+    quotas: list[Quota] = []
+    curves: list[Curve] = []
+    projects: list[Project] = []
+    task_types: list[TaskType] = []
+    rules: list[Rule] = []
+    routes: list[Route] = []
+    budgets: list[Budget] = []
+    explorations: list[Exploration] = []
+
+
+FORMS: dict[str, type[Part]] = {
+    name: field.annotation.__args__[0]  # type: ignore[union-attr]
+    for name, field in Document.model_fields.items()
+}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema that stands in routing/schema.json."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Document.model_json_schema(mode="validation")}

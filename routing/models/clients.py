@@ -1,0 +1,63 @@
+"""Who calls: clients, their keys, what their model names mean, and the claims of idempotent calls."""
+
+from django.conf import settings
+from django.db import models
+
+from routing.models._fields import slug, word
+from routing.terms.words import ClientMode
+
+
+class Client(models.Model):
+    slug = slug(unique=True)
+    name = models.CharField(max_length=120, blank=True)
+    mode = word(ClientMode, default=ClientMode.ROUTE)
+    project = models.ForeignKey("Project", models.SET_NULL, null=True, blank=True)
+    default_task_type = models.ForeignKey("TaskType", models.SET_NULL, null=True, blank=True)
+    allowed_models = models.JSONField(null=True, blank=True)  # "provider:model" names; null: all
+    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+
+class ModelMapping(models.Model):
+    """What a requested model name means for a client: first match in order."""
+
+    client = models.ForeignKey(Client, models.CASCADE, related_name="mapping")
+    requested = models.CharField(max_length=200)  # with * as in a shell
+    task_type = models.ForeignKey("TaskType", models.CASCADE)
+    position = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "pk"]
+
+
+class ClientKey(models.Model):
+    """A key, as its SHA-256. The prefix is what people see."""
+
+    client = models.ForeignKey(Client, models.CASCADE, related_name="keys")
+    prefix = models.CharField(max_length=16, unique=True)
+    sha256 = models.CharField(max_length=64, unique=True)
+    scopes = models.JSONField(default=list)
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    budget_usd = models.DecimalField(max_digits=20, decimal_places=10, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+
+class IdempotencyClaim(models.Model):
+    """One Idempotency-Key of one client key: running, done with its encrypted replay, or unknown after a crash."""
+
+    key = models.ForeignKey(ClientKey, models.CASCADE)
+    idempotency_key = models.CharField(max_length=255)
+    body_sha256 = models.CharField(max_length=64)
+    call_id = models.UUIDField()
+    state = models.CharField(max_length=12)  # running, done, unknown
+    replay = models.BinaryField(null=True, blank=True)  # under a key derived from the client's own
+    owner = models.CharField(max_length=120, blank=True)  # the spool segment of the process that runs it
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key", "idempotency_key"], name="idempotency_once")]

@@ -1,0 +1,49 @@
+"""Which person may do what: four groups in rank order, each may do all that the one before it may."""
+
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.models import Group as GroupRow
+
+from routing.terms.words import Group, Scope
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+RANK = tuple(Group)
+
+# What a person of a group may give a key: no key exceeds its maker.
+SCOPES: dict[Group, frozenset[Scope]] = {
+    Group.VIEWER: frozenset({Scope.READ}),
+    Group.OPERATOR: frozenset({Scope.READ, Scope.DISPATCH, Scope.VERDICT, Scope.MANAGE}),
+    Group.APPROVER: frozenset(Scope),
+    Group.ADMIN: frozenset(Scope),
+}
+
+
+def group_of(user: "User | AnonymousUser") -> Group | None:
+    """The highest group of an active user; a superuser is an admin; None for everyone else."""
+    if not user.is_authenticated or not user.is_active:
+        return None
+    if user.is_superuser:
+        return Group.ADMIN
+    held = {group.name for group in user.groups.all()}
+    return next((group for group in reversed(RANK) if group.value in held), None)
+
+
+def may(user: "User | AnonymousUser", group: Group) -> bool:
+    """Whether the user may do what `group` may. Read once a request: it asks the database."""
+    held = group_of(user)
+    return held is not None and RANK.index(held) >= RANK.index(group)
+
+
+def scopes_of(user: "User | AnonymousUser") -> frozenset[Scope]:
+    """What keys of this person may do, today: a key is worth no more than its maker."""
+    held = group_of(user)
+    return SCOPES[held] if held else frozenset()
+
+
+def put(user: "User", group: Group) -> None:
+    """Make `group` the user's only one of the four. Other groups stay. Audit and sessions are the caller's."""
+    rows = {each: GroupRow.objects.get_or_create(name=each.value)[0] for each in RANK}
+    user.groups.remove(*rows.values())
+    user.groups.add(rows[group])

@@ -1,0 +1,14 @@
+"""Deciding, as functions of data: pure of Django, without a clock, a database or chance of its own.
+
+table     the routing table as `plan` reads it
+health    what rests, is broken, full or spent: the other half of what a plan depends on
+resolve   what a caller's words mean: a task type, a model
+plan      candidates in order, and why each other model is not one
+availability  whether a model can be called now
+curve     the degradation curve: which models may serve at today's usage
+chain     the tier chain: other providers, then the lower tier, then the API key
+draw      a work item's number in [0, 1), its arm and the probability of that
+errors    what follows from a fault: the next candidate, and what rests
+circuit   the circuit's state machine
+cost      what a usage costs
+"""

@@ -1,0 +1,48 @@
+"""The tier chain: the same tier at other providers, then the next lower tier, then the original model by its API key."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from routing.policy.table import TIERS, Model, Table
+from routing.terms.words import CredentialKind, TaskKind
+
+LOWER_TIER_MAX_HOPS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    model: str  # "provider:model"
+    credential_kind: CredentialKind
+
+
+def chain(table: Table, origin: str, lower_tier_max_hops: int | None = LOWER_TIER_MAX_HOPS) -> tuple[Hop, ...]:
+    """The hops after `origin` ("provider:model"), whether they are ready or not. () for a model without a tier, or unknown.
+
+    One model a provider and tier: the first in the order of slugs.
+    """
+    model = table.models.get(origin)
+    if model is None or model.tier not in TIERS or model.provider not in table.providers:
+        return ()
+    rotation = table.providers[model.provider].rotation
+    same = _of_tier(table, model.tier, rotation)
+    lower = _of_tier(table, _below(model.tier), (model.provider, *rotation))
+    hops = [*same, *list(lower)[:lower_tier_max_hops]]
+    return (
+        *(Hop(each.key, CredentialKind.OAUTH) for each in hops),
+        Hop(model.key, CredentialKind.API_KEY),
+    )
+
+
+def _below(tier: str) -> str:
+    place = TIERS.index(tier) + 1
+    return TIERS[place] if place < len(TIERS) else ""
+
+
+def _of_tier(table: Table, tier: str, providers: tuple[str, ...]) -> Iterator[Model]:
+    for provider in providers:
+        of_provider = [
+            each
+            for each in table.models.values()
+            if each.provider == provider and each.tier == tier and tier and each.enabled and each.kind is TaskKind.CHAT
+        ]
+        yield from sorted(of_provider, key=lambda each: each.slug)[:1]

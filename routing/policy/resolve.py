@@ -1,0 +1,102 @@
+"""What a caller's words mean: a task type, a model. The prompt itself is never read for it."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+from routing.policy.table import Table
+
+
+class Unknown(LookupError):
+    """A name that nothing bears. `nearest`: names that are spelled alike."""
+
+    def __init__(self, what: Literal["task_type", "model"], name: str, near: tuple[str, ...]) -> None:
+        self.what, self.name, self.nearest = what, name, near
+        said = f"There is no {what.replace('_', ' ')} '{name}'." if name else f"No {what.replace('_', ' ')} is named."
+        super().__init__(said + (f" Nearest: {', '.join(near)}." if near else ""))
+
+
+class Ambiguous(LookupError):
+    """A name that several models bear, or a phrase that names several."""
+
+    def __init__(self, name: str, choices: tuple[str, ...]) -> None:
+        self.name, self.choices = name, choices
+        super().__init__(f"'{name}' may mean {' or '.join(choices)}. Say which.")
+
+
+def task_type(table: Table, text: str) -> str:
+    """The slug of the task type that the text names: by slug, alias or name, else by the first rule whose words stand in it.
+
+    Raises Unknown with the nearest names.
+    """
+    wanted = _plain(text)
+    for slug, task in table.task_types.items():
+        if task.enabled and wanted in (_plain(slug), _plain(task.name), *map(_plain, task.aliases)):
+            return slug
+    for rule in table.rules:
+        named = table.task_types.get(rule.task_type)
+        if named is not None and named.enabled and has_words(text, rule.pattern):
+            return named.slug
+    known = [name for slug, task in table.task_types.items() if task.enabled for name in (slug, *task.aliases)]
+    raise Unknown("task_type", text[:120], nearest(wanted, known))
+
+
+def model(table: Table, text: str) -> str:
+    """ "provider:model" of the model that the text names: so, or by a slug or alias that one model bears. Raises Unknown or Ambiguous."""
+    wanted = text.strip().lower()
+    if wanted in table.models:
+        return wanted
+    found = _able(table, table.names.get(wanted, ()))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise Ambiguous(text[:120], found)
+    raise Unknown("model", text[:120], nearest(wanted, (*table.models, *table.names)))
+
+
+def model_in(table: Table, phrase: str) -> str:
+    """The model that a phrase like "use Opus for this" or "send this to Codex" names. Raises Unknown or Ambiguous.
+
+    A whole name decides; else the beginnings of names: "use GPT" is ambiguous as soon as several models' names begin with gpt.
+    """
+    words: list[str] = re.findall(r"[a-z0-9][a-z0-9._:/@-]*[a-z0-9]|[a-z0-9]", phrase.lower())
+    for word in words:
+        if word in table.models:
+            return word
+    found = {key for word in words for key in table.names.get(word, ())}
+    if not found:
+        stems = [re.compile(rf"{re.escape(word)}[-._:0-9]") for word in words if len(word) > 2]
+        found = {key for name, keys in table.names.items() for key in keys if any(stem.match(name) for stem in stems)}
+    choices = _able(table, found)
+    if len(choices) == 1:
+        return choices[0]
+    if choices:
+        raise Ambiguous(phrase[:120], choices)
+    names = [name for word in words for name in nearest(word, table.names)]
+    raise Unknown("model", phrase[:120], tuple(dict.fromkeys(names))[:3])
+
+
+def has_words(text: str, pattern: str) -> bool:
+    """Whether the pattern's words stand in the text as whole words: "script" does not stand in "job description"."""
+    return re.search(rf"(?<!\w){re.escape(_plain(pattern))}(?!\w)", _plain(text)) is not None
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.split(r"[\s_-]+", text.strip().casefold()))
+
+
+def _able(table: Table, keys: Iterable[str]) -> tuple[str, ...]:
+    """The enabled ones among the models; all of them when none is."""
+    all_keys = tuple(sorted(keys))
+    enabled = tuple(
+        key
+        for key in all_keys
+        if (each := table.models.get(key)) and each.enabled and table.providers[each.provider].enabled
+    )
+    return enabled or all_keys
+
+
+def nearest(wanted: str, known: Iterable[str]) -> tuple[str, ...]:
+    """At most three names that are spelled like it."""
+    return tuple(dict.fromkeys(difflib.get_close_matches(wanted.replace(" ", "_"), list(known), n=3, cutoff=0.5)))

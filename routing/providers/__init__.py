@@ -1,0 +1,15 @@
+"""The adapters: a `Request` in, an `Answer` or `Failed` out. Pure of Django; see `base.Adapter` for what each promises.
+
+base        Endpoint (where and with what), the Adapter protocol
+registry    adapter_for(kind), close_all()
+anthropic   Anthropic's Messages, over its SDK
+openai      OpenAI's Chat Completions and every server that is compatible with it, over the SDK
+simulated   no provider at all; labelled so everywhere
+profiles    how each model behaves when it is simulated
+pool        HTTP clients, kept per event loop
+exchange    one HTTP exchange of an SDK: timeouts, size limit, JSON
+sse         the events of a streamed answer; anthropic_stream and openai_stream put them together
+chat        a conversation in Chat Completions' form
+thinking    a thinking budget in words
+errors      whatever went wrong there → Fault
+"""

@@ -1,0 +1,239 @@
+"""Anthropic's Messages API, and servers that speak it at a base_url of their own, over the official SDK.
+
+Options read: `headers` (mapping, sent with every request), `thinking` ("adaptive" or "budget", where the model's name does not tell),
+`max_tokens` (int, sent when the request sets none: this wire requires one).
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import anthropic
+import httpx2
+
+from routing.providers import pool
+from routing.providers.anthropic_stream import MessageStream
+from routing.providers.base import PROVIDER_BOUND, Discovered, Endpoint
+from routing.providers.errors import malformed, truncated
+from routing.providers.exchange import Reply, count, first_byte_s, get, listed, post, post_for_events
+from routing.providers.thinking import effort
+from routing.terms.event import Event, StreamEnd, StreamStart
+from routing.terms.request import Answer, Message, Request, Timeouts, ToolCall, Usage
+from routing.terms.words import CredentialKind
+
+BASE_URL = "https://api.anthropic.com"
+MAX_TOKENS = 8192  # where the request sets none; every model that still runs may write as many
+MIN_BUDGET = 1024  # the wire's own minimum of budget_tokens
+STOP_REASONS: Mapping[str, str] = {
+    "end_turn": "end_turn",
+    "max_tokens": "max_tokens",
+    "stop_sequence": "stop_sequence",
+    "tool_use": "tool_use",
+    "refusal": "refusal",
+    "pause_turn": "end_turn",  # of server tools, which are never sent
+    "model_context_window_exceeded": "max_tokens",
+}
+
+
+class Anthropic:
+    async def complete(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> Answer:
+        message = message_body(endpoint, request)
+        reply = await post(
+            _sdk(endpoint),
+            endpoint,
+            "/v1/messages",
+            message,
+            timeouts,
+            headers=_headers(endpoint) | _version(message),
+            first_byte_s=first_byte_s(timeouts, request.max_tokens),
+        )
+        return message_answer(reply)
+
+    async def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Event]:
+        body = message_body(endpoint, request) | {"stream": True}
+        headers = _headers(endpoint) | _version(body)
+        whole = MessageStream()
+        async with post_for_events(_sdk(endpoint), endpoint, "/v1/messages", body, timeouts, headers=headers) as events:
+            async for event in events:
+                for delta in whole.feed(event):
+                    events.has_begun = True
+                    yield delta
+                if event.get("type") == "message_start":
+                    head = Reply(whole.body, events.headers)
+                    yield StreamStart(head.model, head.request_id("request-id"))
+                if whole.is_over:
+                    break
+            yield StreamEnd(message_answer(Reply(whole.whole(), events.headers)))
+
+    def thinking_control(self, endpoint: Endpoint, request: Request) -> str:
+        if not request.thinking_budget:
+            return ""
+        if is_adaptive(endpoint):
+            return f"adaptive, effort {effort(request.thinking_budget)}"
+        return f"budget_tokens {max(MIN_BUDGET, request.thinking_budget)}"
+
+    async def models(self, endpoint: Endpoint, timeouts: Timeouts) -> tuple[Discovered, ...]:
+        reply = await get(_sdk(endpoint), endpoint, "/v1/models?limit=1000", timeouts, headers=_headers(endpoint))
+        return tuple(map(_discovered, listed(reply)))
+
+    async def ping(self, endpoint: Endpoint, timeouts: Timeouts) -> None:
+        await get(_sdk(endpoint), endpoint, "/v1/models?limit=1", timeouts, headers=_headers(endpoint))
+
+
+def message_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
+    """The request as the wire's JSON object."""
+    max_tokens = request.max_tokens
+    if max_tokens is None:
+        max_tokens = int(endpoint.options.get("max_tokens", MAX_TOKENS)) + request.thinking_budget
+    body: dict[str, Any] = {
+        "model": endpoint.upstream_id,
+        "max_tokens": max_tokens,
+        "messages": [_message(message) for message in request.messages],
+    }
+    if request.system:
+        body["system"] = request.system
+    if request.stop:
+        body["stop_sequences"] = list(request.stop)
+    if request.tools:
+        body["tools"] = [
+            {"name": tool.name, "description": tool.description, "input_schema": tool.schema} for tool in request.tools
+        ]
+    if request.thinking_budget:
+        body |= _thinking(endpoint, request.thinking_budget)
+    elif request.temperature is not None and takes_temperature(endpoint):
+        body["temperature"] = request.temperature  # with thinking on, the wire refuses any but its own
+    return body
+
+
+def message_answer(reply: Reply) -> Answer:
+    """The wire's message as an Answer. Raises Failed where it is malformed or was cut off."""
+    body = reply.body
+    blocks = body.get("content")
+    if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
+        raise malformed("the message has no content list")
+    stop = body.get("stop_reason")
+    if not isinstance(stop, str):
+        raise truncated("the message has no stop_reason")
+    return Answer(
+        output="".join(_text(block, "text") for block in blocks),
+        stop_reason=STOP_REASONS.get(stop, "end_turn"),
+        served_model=reply.model,
+        usage=message_usage(body.get("usage")),
+        tool_calls=tuple(_tool_call(block) for block in blocks if block.get("type") == "tool_use"),
+        thinking="".join(_text(block, "thinking") for block in blocks) or None,
+        provider_request_id=reply.request_id("request-id"),
+        extra={} if stop in STOP_REASONS else {"stop_reason": stop},
+    )
+
+
+def message_usage(usage: Any) -> Usage | None:
+    """Cached parts are told beside `input_tokens` here; the whole counts as read."""
+    if not isinstance(usage, dict):
+        return None
+    read, write = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
+    return Usage(
+        input_tokens=count(usage, "input_tokens") + read + write,
+        output_tokens=count(usage, "output_tokens"),
+        cache_read_tokens=read,
+        cache_write_tokens=write,
+        cache_write_1h_tokens=count(usage.get("cache_creation"), "ephemeral_1h_input_tokens"),
+        reasoning_tokens=count(usage.get("output_tokens_details"), "thinking_tokens"),
+    )
+
+
+def generation(upstream_id: str) -> tuple[int, int] | None:
+    """(4, 6) of "claude-opus-4-6-20260205"; (0, 0) of a Claude whose name tells none; None of another vendor's model."""
+    if "claude" not in upstream_id:
+        return None
+    found = re.search(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)", upstream_id)
+    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
+
+
+def is_adaptive(endpoint: Endpoint) -> bool:
+    """Whether the model thinks by effort. From 4.6 on it should, from 4.7 on a budget is a 400."""
+    told = endpoint.options.get("thinking")
+    born = generation(endpoint.upstream_id)
+    return told == "adaptive" or (told != "budget" and born is not None and (born >= (4, 6) or born == (0, 0)))
+
+
+def takes_temperature(endpoint: Endpoint) -> bool:
+    """Models from 4.7 on answer 400 to any sampling parameter: on a fallback to one it must be left out."""
+    born = generation(endpoint.upstream_id)
+    return born is None or (0, 0) < born < (4, 7)
+
+
+def _thinking(endpoint: Endpoint, budget: int) -> dict[str, Any]:
+    if is_adaptive(endpoint):
+        # Without `display` these models send empty thinking blocks.
+        return {
+            "thinking": {"type": "adaptive", "display": "summarized"},
+            "output_config": {"effort": effort(budget)},
+        }
+    return {"thinking": {"type": "enabled", "budget_tokens": max(MIN_BUDGET, budget)}}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    role = "user" if message.role == "tool" else message.role  # results of tools are the user's turn on this wire
+    if isinstance(message.content, str):
+        return {"role": role, "content": message.content}
+    return {"role": role, "content": [dict(part) for part in message.content if part.get("type") not in PROVIDER_BOUND]}
+
+
+def _text(block: Mapping[str, Any], kind: str) -> str:
+    return str(block.get(kind) or "") if block.get("type") == kind else ""
+
+
+def _tool_call(block: Mapping[str, Any]) -> ToolCall:
+    arguments = block.get("input")
+    if not isinstance(arguments, dict):
+        raise malformed("a tool call's input is no object")
+    return ToolCall(str(block.get("id") or ""), str(block.get("name") or ""), arguments)
+
+
+def _discovered(item: Mapping[str, Any]) -> Discovered:
+    return Discovered(
+        upstream_id=str(item["id"]),
+        name=str(item.get("display_name") or ""),
+        context_window=count(item, "max_input_tokens") or None,
+        max_output_tokens=count(item, "max_tokens") or None,
+    )
+
+
+def _version(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Version 2026-10-21, which the SDK sends, answers 400 to any temperature; for the models that take one the version before it stays."""
+    return {"anthropic-version": "2023-06-01"} if "temperature" in body else {}
+
+
+def _headers(endpoint: Endpoint) -> dict[str, Any]:
+    headers: dict[str, Any] = dict(endpoint.options.get("headers", {}))
+    if endpoint.secret is None:
+        headers["Authorization"] = anthropic.Omit()
+    elif endpoint.credential_kind is not CredentialKind.OAUTH and not _is_anthropics(endpoint):
+        headers["X-Api-Key"] = (
+            endpoint.secret.reveal()
+        )  # the SDK sends a Bearer by now, which servers of others may not read
+    return headers
+
+
+def _is_anthropics(endpoint: Endpoint) -> bool:
+    host = urlsplit(endpoint.base_url or BASE_URL).hostname or ""
+    return host == "anthropic.com" or host.endswith(".anthropic.com")
+
+
+def _sdk(endpoint: Endpoint) -> anthropic.AsyncAnthropic:
+    def make(http: httpx2.AsyncClient) -> anthropic.AsyncAnthropic:
+        secret = endpoint.secret.reveal() if endpoint.secret else "-"  # "-" is left out of the headers
+        is_oauth = endpoint.credential_kind is CredentialKind.OAUTH
+        sdk = anthropic.AsyncAnthropic(
+            api_key=None if is_oauth else secret,
+            auth_token=secret if is_oauth else None,
+            base_url=(endpoint.base_url or BASE_URL).rstrip("/").removesuffix("/v1"),
+            http_client=http,
+            max_retries=0,
+            open_telemetry=False,
+        )
+        sdk._custom_headers = {}  # ANTHROPIC_CUSTOM_HEADERS of the environment could replace the credential
+        return sdk
+
+    return pool.sdk_client(endpoint, make)

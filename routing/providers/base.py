@@ -1,0 +1,62 @@
+"""What every adapter is given and what it promises.
+
+An adapter turns a `Request` into one provider's wire and its answer back into an `Answer`. It tries once: Cortex is the only
+retry loop. It raises nothing but `Failed`, and CancelledError when it is cancelled.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from routing.terms.event import Event
+from routing.terms.request import Answer, Request, Timeouts
+from routing.terms.secret import Secret
+from routing.terms.words import CredentialKind, ProviderKind
+
+# Parts of a history that only the provider that wrote them can read back.
+PROVIDER_BOUND = frozenset({"thinking", "redacted_thinking"})
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where one candidate is served and with what credential. The address has been checked by `routing.upstreams`."""
+
+    kind: ProviderKind
+    provider: str  # slug, for messages
+    upstream_id: str  # the model, as the provider names it; "" for ping and discovery
+    base_url: str | None = None  # None: the vendor's own
+    address: str | None = None  # the checked IP address to connect to; None: resolved by name at connection
+    secret: Secret | None = None  # None: the server asks for none
+    credential_kind: CredentialKind = CredentialKind.NONE
+    options: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # what one row needs otherwise; each adapter lists what it reads
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """A model that a provider says it serves."""
+
+    upstream_id: str
+    name: str = ""
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+
+
+class Adapter(Protocol):
+    async def complete(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> Answer:
+        """The whole answer, by one try. Bounded by `connect_s` and `idle_s`; `attempt` bounds the whole by `total_s`."""
+
+    def thinking_control(self, endpoint: Endpoint, request: Request) -> str:
+        """What `thinking_budget` becomes at this provider, "" without one: "reasoning_effort high"."""
+
+    async def models(self, endpoint: Endpoint, timeouts: Timeouts) -> tuple[Discovered, ...]:
+        """The models that the provider says it serves to this credential."""
+
+    async def ping(self, endpoint: Endpoint, timeouts: Timeouts) -> None:
+        """Returns when the provider answers and accepts the credential, without spending a token."""
+
+
+class StreamingAdapter(Adapter, Protocol):
+    def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Event]:
+        """StreamStart, then deltas, then StreamEnd. A stream without an end is Failed(TRUNCATED)."""

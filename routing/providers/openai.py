@@ -1,0 +1,233 @@
+"""OpenAI's Chat Completions, and every server compatible with it (Gemini, Ollama, vLLM, OpenRouter …), over the official SDK.
+
+Options read: `headers` (mapping, sent with every request), `max_tokens_field` ("max_tokens" or "max_completion_tokens"),
+`reasoning` (bool: whether the model takes `reasoning_effort` and no temperature, where its name does not tell),
+`stream_usage` (bool: False for a server that refuses `stream_options`).
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+
+from routing.providers import pool
+from routing.providers.base import Discovered, Endpoint
+from routing.providers.chat import chat_messages
+from routing.providers.errors import malformed, truncated
+from routing.providers.exchange import Reply, count, first_byte_s, get, listed, post, post_for_events
+from routing.providers.openai_stream import CompletionStream
+from routing.providers.thinking import effort
+from routing.terms.event import Event, StreamEnd, StreamStart
+from routing.terms.fault import Failed, Fault
+from routing.terms.request import Answer, Request, Timeouts, ToolCall, Usage
+from routing.terms.words import ErrorKind, ProviderKind
+
+STOP_REASONS: Mapping[str, str] = {
+    "stop": "end_turn",  # of a stop sequence too: this wire does not tell them apart
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "refusal",
+}
+
+
+class OpenAI:
+    async def complete(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> Answer:
+        reply = await post(
+            _sdk(endpoint),
+            endpoint,
+            "/chat/completions",
+            chat_body(endpoint, request),
+            timeouts,
+            headers=_headers(endpoint),
+            first_byte_s=first_byte_s(timeouts, request.max_tokens),
+        )
+        return chat_answer(reply)
+
+    async def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Event]:
+        body = chat_body(endpoint, request) | {"stream": True}
+        if endpoint.options.get("stream_usage", True):
+            body["stream_options"] = {"include_usage": True}
+        whole, has_started = CompletionStream(), False
+        async with post_for_events(
+            _sdk(endpoint), endpoint, "/chat/completions", body, timeouts, headers=_headers(endpoint)
+        ) as events:
+            async for chunk in events:
+                deltas = list(whole.feed(chunk))
+                if not has_started:
+                    has_started = True
+                    head = Reply(whole.head, events.headers)
+                    yield StreamStart(head.model, head.request_id("x-request-id"))
+                for delta in deltas:
+                    events.has_begun = True
+                    yield delta
+            yield StreamEnd(chat_answer(Reply(whole.whole(), events.headers)))
+
+    def thinking_control(self, endpoint: Endpoint, request: Request) -> str:
+        if not request.thinking_budget:
+            return ""
+        return (
+            f"reasoning_effort {effort(request.thinking_budget)}"
+            if takes_effort(endpoint)
+            else "none: not a reasoning model"
+        )
+
+    async def models(self, endpoint: Endpoint, timeouts: Timeouts) -> tuple[Discovered, ...]:
+        reply = await get(_sdk(endpoint), endpoint, "/models", timeouts, headers=_headers(endpoint))
+        return tuple(map(_discovered, listed(reply)))
+
+    async def ping(self, endpoint: Endpoint, timeouts: Timeouts) -> None:
+        await get(_sdk(endpoint), endpoint, "/models", timeouts, headers=_headers(endpoint))
+
+
+def chat_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
+    """The request as the wire's JSON object. Raises Failed(CLIENT) for a part that this wire cannot carry."""
+    body: dict[str, Any] = {"model": endpoint.upstream_id, "messages": chat_messages(request)}
+    if request.max_tokens is not None:
+        body[_max_tokens_field(endpoint)] = request.max_tokens
+    if request.tools:
+        body["tools"] = [
+            {
+                "type": "function",
+                "function": {"name": tool.name, "description": tool.description, "parameters": tool.schema},
+            }
+            for tool in request.tools
+        ]
+    if request.thinking_budget and takes_effort(endpoint):
+        body["reasoning_effort"] = effort(request.thinking_budget)
+    if not is_reasoning(endpoint):  # those models answer 400 to either: on a fallback to one they must be left out
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
+        if request.stop:
+            body["stop"] = list(request.stop)
+    return body
+
+
+def chat_answer(reply: Reply) -> Answer:
+    """The wire's completion as an Answer. Raises Failed where it is malformed or was cut off."""
+    body = reply.body
+    choices = body.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(choice, dict) or not isinstance(message, dict):
+        raise malformed("the completion has no choice with a message")
+    finish = choice.get("finish_reason")
+    if not isinstance(finish, str) or not finish:
+        raise truncated("the completion has no finish_reason")
+    calls = tuple(_tool_call(call) for call in message.get("tool_calls") or ())
+    refusal = message.get("refusal")
+    stop = "tool_use" if calls and finish == "stop" else STOP_REASONS.get(finish, "end_turn")
+    return Answer(
+        output=_text(message.get("content")) or str(refusal or ""),
+        stop_reason="refusal" if refusal else stop,
+        served_model=reply.model,
+        usage=chat_usage(body.get("usage")),
+        tool_calls=calls,
+        thinking=_text(message.get("reasoning_content") or message.get("reasoning")) or None,
+        provider_request_id=reply.request_id("x-request-id"),
+        extra={} if finish in STOP_REASONS else {"stop_reason": finish},
+    )
+
+
+def chat_usage(usage: Any) -> Usage | None:
+    """Cached parts stand inside `prompt_tokens` here, reasoning inside `completion_tokens`.
+
+    Gemini leaves its thoughts out of `completion_tokens` and puts them into `total_tokens` only; they are written and billed all the same.
+    """
+    if not isinstance(usage, dict):
+        return None
+    prompt, completion = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
+    written = max(completion, count(usage, "total_tokens") - prompt)
+    details = usage.get("prompt_tokens_details")
+    return Usage(
+        input_tokens=prompt,
+        output_tokens=written,
+        cache_read_tokens=count(details, "cached_tokens") or count(usage, "prompt_cache_hit_tokens"),  # DeepSeek's name
+        cache_write_tokens=count(details, "cache_write_tokens"),
+        reasoning_tokens=count(usage.get("completion_tokens_details"), "reasoning_tokens") or written - completion,
+    )
+
+
+def is_reasoning(endpoint: Endpoint) -> bool:
+    """Whether the model is one of OpenAI's reasoning models: o1, o3, o4 and gpt-5 on, their chat variants apart."""
+    told = endpoint.options.get("reasoning")
+    if told is not None:
+        return bool(told)
+    name = endpoint.upstream_id.rsplit("/", 1)[-1]  # OpenRouter: "openai/gpt-5.2"
+    found = re.match(r"(?:o\d|gpt-(\d+))", name)
+    return found is not None and (found[1] is None or int(found[1]) >= 5) and "-chat" not in name
+
+
+def takes_effort(endpoint: Endpoint) -> bool:
+    """Whether `reasoning_effort` may be sent. OpenAI's other models answer 400 to it; a compatible server's own are taken at the row's word."""
+    return is_reasoning(endpoint) or (
+        endpoint.kind is ProviderKind.OPENAI_COMPATIBLE and endpoint.options.get("reasoning") is None
+    )
+
+
+def _max_tokens_field(endpoint: Endpoint) -> str:
+    """OpenAI has replaced `max_tokens`, and its reasoning models refuse it; compatible servers know the old name."""
+    default = "max_completion_tokens" if endpoint.kind is ProviderKind.OPENAI else "max_tokens"
+    return str(endpoint.options.get("max_tokens_field", default))
+
+
+def _tool_call(call: Any) -> ToolCall:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict):
+        raise malformed("a tool call names no function")
+    arguments = function.get("arguments") or "{}"
+    try:
+        parsed = json.loads(arguments) if isinstance(arguments, str) else arguments
+    except (ValueError, RecursionError):
+        raise malformed("a tool call's arguments are no JSON") from None
+    if not isinstance(parsed, dict):
+        raise malformed("a tool call's arguments are no object")
+    return ToolCall(str(call.get("id") or ""), str(function.get("name") or ""), parsed)
+
+
+def _text(content: Any) -> str:
+    """The text of a string or, as Mistral sends it, of a list of parts."""
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _discovered(item: Mapping[str, Any]) -> Discovered:
+    window = count(item, "context_length") or count(item, "max_model_len")  # OpenRouter's name, vLLM's
+    return Discovered(str(item["id"]), str(item.get("name") or ""), window or None)
+
+
+def _headers(endpoint: Endpoint) -> dict[str, Any]:
+    headers: dict[str, Any] = dict(endpoint.options.get("headers", {}))
+    if endpoint.secret is None:
+        headers["Authorization"] = openai.Omit()
+    return headers
+
+
+def _base_url(endpoint: Endpoint) -> str:
+    if endpoint.base_url:
+        # Ollama, vLLM and llama.cpp are named by host alone; their wire begins at /v1.
+        return endpoint.base_url.rstrip("/") + ("" if urlsplit(endpoint.base_url).path.strip("/") else "/v1")
+    if endpoint.kind is ProviderKind.OPENAI:
+        return "https://api.openai.com/v1"
+    raise Failed(Fault(ErrorKind.CONFIG, f"provider {endpoint.provider!r} has no base_url"))
+
+
+def _sdk(endpoint: Endpoint) -> openai.AsyncOpenAI:
+    def make(http: httpx2.AsyncClient) -> openai.AsyncOpenAI:
+        sdk = openai.AsyncOpenAI(
+            api_key=endpoint.secret.reveal() if endpoint.secret else "-",  # "-" is left out of the headers
+            base_url=_base_url(endpoint),
+            http_client=http,
+            max_retries=0,
+        )
+        # What the SDK has read of the environment belongs to another use of it.
+        sdk.organization = sdk.project = sdk.admin_api_key = None
+        sdk._custom_headers = {}
+        return sdk
+
+    return pool.sdk_client(endpoint, make)

@@ -1,0 +1,132 @@
+"""HTTP clients for the SDKs, kept per event loop: connections are shared by everyone who speaks to one upstream.
+
+What the SDKs would do on their own and must not here: retry, follow redirects, read proxies, keys and headers from the environment,
+log prompts. Connections belong to the loop that made them, so each loop has its own; `close_all` closes the running loop's.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+import httpcore2
+import httpx2
+
+from routing.providers.base import Endpoint
+
+Client = TypeVar("Client")
+
+MAX_UPSTREAMS = 64  # a name whose address rotates is an upstream for each; the longest unused goes first
+MAX_SDK_CLIENTS = 256  # each is a key and some headers; the oldest go first
+# Nothing queues for a connection here: how many calls one provider may have is dispatch's to limit, per provider.
+LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=15)
+
+# Anthropic's SDK logs the whole request body at DEBUG, and both switch DEBUG on by themselves for ANTHROPIC_LOG or OPENAI_LOG.
+for _name in ("anthropic", "openai"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+@dataclass(slots=True)
+class _Clients:
+    http: OrderedDict[Hashable, httpx2.AsyncClient] = field(default_factory=OrderedDict)  # by upstream
+    sdk: OrderedDict[tuple[Hashable, ...], object] = field(
+        default_factory=OrderedDict
+    )  # by upstream and credential; they own nothing
+    closing: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+_by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients] = WeakKeyDictionary()
+
+
+def sdk_client(endpoint: Endpoint, make: Callable[[httpx2.AsyncClient], Client]) -> Client:
+    """The SDK's client for this endpoint and credential, made by `make` over the upstream's own HTTP client."""
+    loop = asyncio.get_running_loop()
+    clients = _by_loop.get(loop)
+    if clients is None:
+        clients = _by_loop[loop] = _Clients()
+    upstream = (endpoint.kind, endpoint.base_url, endpoint.address)
+    key = (upstream, endpoint.credential_kind, endpoint.secret)
+    if key in clients.sdk:
+        clients.http.move_to_end(upstream)
+        clients.sdk.move_to_end(key)
+        return clients.sdk[key]  # type: ignore[return-value]  # one kind, one class
+    if upstream not in clients.http:
+        clients.http[upstream] = _http_client(endpoint.address)
+    made = clients.sdk[key] = make(clients.http[upstream])
+    _trim(clients)
+    return made
+
+
+def _trim(clients: _Clients) -> None:
+    if len(clients.sdk) > MAX_SDK_CLIENTS:
+        clients.sdk.popitem(last=False)
+    if len(clients.http) > MAX_UPSTREAMS:
+        upstream, http = clients.http.popitem(last=False)
+        for key in [key for key in clients.sdk if key[0] == upstream]:
+            del clients.sdk[key]
+        task = asyncio.create_task(http.aclose())
+        clients.closing.add(task)
+        task.add_done_callback(clients.closing.discard)
+
+
+async def close_all() -> None:
+    """Closes every connection of the running event loop. At shutdown, and at the end of each `asyncio.run`."""
+    clients = _by_loop.pop(asyncio.get_running_loop(), None)
+    if clients is not None:
+        await asyncio.gather(*clients.closing, *(client.aclose() for client in clients.http.values()))
+
+
+def _http_client(address: str | None) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
+        transport=_Transport(address),
+        trust_env=False,
+        follow_redirects=False,
+        # Credentials share these connections; a cookie of one must not travel with another.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+    )
+
+
+@lru_cache(1)
+def _tls() -> ssl.SSLContext:
+    """One context for all: to load the certificates takes some 20 ms."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
+class _Transport(httpx2.AsyncHTTPTransport):
+    def __init__(self, address: str | None) -> None:
+        super().__init__(verify=_tls(), trust_env=False, limits=LIMITS, retries=0)
+        if address is not None:
+            self._pool = httpcore2.AsyncConnectionPool(
+                ssl_context=_tls(),
+                max_connections=LIMITS.max_connections,
+                max_keepalive_connections=LIMITS.max_keepalive_connections,
+                keepalive_expiry=LIMITS.keepalive_expiry,
+                retries=0,
+                network_backend=_Pinned(address),
+            )
+
+
+class _Pinned(httpcore2.AsyncNetworkBackend):
+    """Connects to the checked address whatever the name resolves to by now. Host header and TLS keep the name."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._backend = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore2's
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        return await self._backend.connect_tcp(
+            self._address, port, timeout=timeout, local_address=local_address, socket_options=socket_options
+        )

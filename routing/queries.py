@@ -1,0 +1,214 @@
+"""What the state is, for pages, the API and the terminal alike: explain, pre-flight, status, boot. From the snapshot of this process."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from routing import alerts, snapshot
+from routing.policy import resolve
+from routing.policy.curve import level
+from routing.policy.health import Rest
+from routing.policy.plan import plan
+from routing.policy.table import Model
+from routing.snapshot import Snapshot
+from routing.terms.candidate import Candidate, Skipped
+from routing.terms.request import Ask
+from routing.terms.words import CircuitState, SkipReason
+
+MOST_ALERTS = 20
+
+
+def explain(ask: Ask) -> dict[str, Any]:
+    """The undrawn plan of an ask: `POST /route/explain`. Raises resolve.Unknown or resolve.Ambiguous for its override."""
+    made = snapshot.current().plan(ask, datetime.now(UTC))
+    return {
+        "task_type": ask.task_type,
+        "candidates": [_candidate(rank, each) for rank, each in enumerate(made.candidates, 1)],
+        "skipped": [_skipped(each) for each in made.skipped],
+        "shares": {model: round(share, 9) for model, share in made.shares},
+        "reason": made.reason,
+        "source": made.source,
+        "route": made.source_route or None,
+        "revision": made.revision,
+    }
+
+
+def preflight(task: str, allowed_models: frozenset[str] | None = None) -> dict[str, Any]:
+    """Whether the task could be dispatched now, to which model, and what else there is. Raises resolve.Unknown."""
+    known = snapshot.current()
+    slug = resolve.task_type(known.table, task)
+    made = known.plan(Ask(slug, allowed_models=allowed_models), datetime.now(UTC))
+    return {
+        "ok": bool(made.candidates),
+        "task_type": slug,
+        "model": made.candidates[0].key if made.candidates else None,
+        "reason": made.reason,
+        "alternatives": [each.key for each in made.candidates[1:]],
+        "skipped": [_skipped(each) for each in made.skipped if each.reason is not SkipReason.NOT_IN_ROUTE],
+    }
+
+
+def status() -> dict[str, Any]:
+    """Everything that rests, is broken, full or spent, with the seconds that are left."""
+    known, now = snapshot.fresh(), datetime.now(UTC)
+    health = known.health
+    return {
+        "revision": known.table.revision,
+        "read_at": known.read_at.isoformat(),
+        "providers": [_provider(known, slug, now) for slug in known.table.providers],
+        "models": [_model(known, model, now) for model in known.table.models.values()],
+        "cooldowns": [
+            {"provider": provider, "credential": credential, "model": model or None, **_rest(rest, now)}
+            for (provider, credential, model), rest in sorted(health.cooldowns.items())
+            if rest.holds(now)
+        ],
+        "circuits": [
+            {
+                "provider": provider,
+                "model": model,
+                "state": CircuitState.HALF_OPEN if broken.has_probe else CircuitState.OPEN,
+                "retry_at": broken.retry_at.isoformat(),
+                "seconds_left": _seconds(broken.retry_at, now),
+                "reason": broken.reason,
+            }
+            for (provider, model), broken in sorted(health.circuits.items())
+        ],
+        "quotas": [
+            {"quota": slug, **_rest(rest, now)} for slug, rest in sorted(health.quotas.items()) if rest.holds(now)
+        ],
+        "usage": [
+            {
+                "provider": each.provider,
+                "window": each.window,
+                "percent": each.percent,
+                "read_at": each.read_at.isoformat(),
+                "resets_at": each.resets_at.isoformat() if each.resets_at else None,
+            }
+            for each in health.readings
+        ],
+        "degradation": _degradation(known, now),
+        "alerts": [
+            {
+                "key": alert.key,
+                "kind": alert.kind,
+                "severity": alert.severity,
+                "title": alert.title,
+                "created_at": alert.created_at.isoformat(),
+            }
+            for alert in alerts.open_alerts()[:MOST_ALERTS]
+        ],
+    }
+
+
+def boot() -> dict[str, Any]:
+    """The summary a session reads before it begins: is it safe to start, what may it use, what must it know."""
+    known, now, state = snapshot.fresh(), datetime.now(UTC), status()
+    tasks = {
+        slug: preflight(slug)
+        for slug, task in known.table.task_types.items()
+        if task.enabled and (slug, None, "") in known.table.routes
+    }
+    blocked = [slug for slug, found in tasks.items() if not found["ok"] and not _is_switched_off(found)]
+    return {
+        "ok": bool(tasks) and not blocked,
+        "blocked_tasks": blocked,
+        "recommended": {slug: found["model"] for slug, found in tasks.items()},
+        "available_models": [each["model"] for each in state["models"] if each["available"]],
+        "degradation": _degradation(known, now),
+        "not_ready": [each["provider"] for each in state["providers"] if not each["ready"]],
+        **{part: state[part] for part in ("revision", "cooldowns", "circuits", "quotas", "usage", "alerts")},
+    }
+
+
+def _is_switched_off(found: dict[str, Any]) -> bool:
+    """Whether every step of the task's route was disabled by a person: that is no fault."""
+    return all(each["reason"] == SkipReason.DISABLED for each in found["skipped"])
+
+
+def _provider(known: Snapshot, slug: str, now: datetime) -> dict[str, Any]:
+    provider, not_ready = known.table.providers[slug], known.health.not_ready
+    credentials = [
+        {
+            "name": each.name,
+            "kind": each.kind,
+            "ready": (slug, each.name) not in not_ready,
+            "reason": not_ready.get((slug, each.name)),
+        }
+        for each in provider.credentials
+    ]
+    is_reachable = (slug, "") not in not_ready
+    has_access = not provider.needs_credential or provider.simulate or any(each["ready"] for each in credentials)
+    return {
+        "provider": slug,
+        "kind": provider.kind,
+        "enabled": provider.enabled,
+        "simulated": provider.simulate,
+        "ready": provider.enabled and is_reachable and has_access,
+        "reason": not_ready.get((slug, "")) or (None if has_access else "no credential is ready"),
+        "credentials": credentials,
+    }
+
+
+def _model(known: Snapshot, model: Model, now: datetime) -> dict[str, Any]:
+    """Whether the model could be called now if somebody named it."""
+    made = plan(known.table, Ask("", override=model.key, fallback="none"), known.health, now)
+    objection = next((each for each in made.skipped if each.key == model.key), None)
+    if objection is not None and objection.reason is SkipReason.WRONG_KIND:
+        objection = None  # nobody asked for a chat here
+    return {
+        "model": model.key,
+        "tier": model.tier or None,
+        "role": model.role or None,
+        "available": objection is None,
+        "reason": objection.reason if objection else None,
+        "detail": objection.detail if objection else None,
+        "until": objection.until.isoformat() if objection and objection.until else None,
+        "seconds_left": _seconds(objection.until, now) if objection else None,
+        "priced": model.key in known.rates,
+    }
+
+
+def _degradation(known: Snapshot, now: datetime) -> dict[str, Any]:
+    there = level(known.table.curve, known.health, now)
+    return {
+        "curve": known.table.curve.name if known.table.curve else None,
+        "percent": there.percent,
+        "level": there.number + 1 if there.steps else 0,
+        "levels": there.steps,
+        "allowed": list(there.allowed),
+    }
+
+
+def _candidate(rank: int, candidate: Candidate) -> dict[str, Any]:
+    return {
+        "rank": rank,
+        "provider": candidate.provider,
+        "model": candidate.model,
+        "upstream_id": candidate.upstream_id,
+        "credential_kind": candidate.credential_kind,
+        "role": candidate.role,
+        "simulated": candidate.kind == "simulated",
+        "reason": candidate.reason,
+    }
+
+
+def _skipped(skipped: Skipped) -> Mapping[str, Any]:
+    return {
+        "provider": skipped.provider,
+        "model": skipped.model,
+        "reason": skipped.reason,
+        "detail": skipped.detail,
+        "until": skipped.until.isoformat() if skipped.until else None,
+    }
+
+
+def _rest(rest: Rest, now: datetime) -> dict[str, Any]:
+    return {
+        "until": rest.until.isoformat() if rest.until else None,
+        "seconds_left": _seconds(rest.until, now),
+        "reason": rest.reason,
+    }
+
+
+def _seconds(until: datetime | None, now: datetime) -> int | None:
+    return None if until is None else max(0, round((until - now).total_seconds()))

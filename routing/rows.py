@@ -1,0 +1,223 @@
+"""Calls, attempts and work items as rows. The drain and imports write them here; nothing else does.
+
+Rows go by COPY into staging tables and from there in three statements, so that a batch of any size costs the same few round trips. Writing the
+same rows again changes nothing; rows that say `unknown` give way to rows that know.
+"""
+
+# ruff: noqa: S608 - statements are put together of our own column names alone
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import islice
+from typing import Any
+
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+from django.db.models import CharField
+
+from routing.models import Attempt, Call
+
+CALL_COLUMNS = tuple(str(field.column) for field in Call._meta.concrete_fields if field.name != "created_at")
+ATTEMPT_COLUMNS = tuple(str(field.column) for field in Attempt._meta.concrete_fields)
+_INT4 = 2**31 - 1
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": None})
+_WIDTHS = {
+    field.column: field.max_length
+    for model in (Call, Attempt)
+    for field in model._meta.concrete_fields
+    if isinstance(field, CharField)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    calls: int  # rows that are new, or now know what became of them
+    attempts: int
+    items: int
+
+
+def stage(cursor: CursorWrapper) -> None:
+    """Empty staging tables of this connection."""
+    cursor.execute("SET LOCAL jit = off")  # compiling these statements takes longer than running them
+    for name in ("call", "attempt"):
+        cursor.execute(
+            f"CREATE TEMP TABLE IF NOT EXISTS staged_{name} (LIKE routing_{name} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+        )
+        cursor.execute(f"DELETE FROM staged_{name}")
+
+
+def copy(cursor: CursorWrapper, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Stream rows into a table. Text is cleaned of what PostgreSQL refuses: NUL and lone surrogates."""
+    copy_lines(cursor, table, columns, ("\t".join(map(_field, row)) for row in rows))
+
+
+def copy_lines(cursor: CursorWrapper, table: str, columns: Sequence[str], lines: Iterable[str]) -> None:
+    """Stream lines of COPY's own text format into a table."""
+    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+    lines = iter(lines)
+    with connection.wrap_database_errors, cursor.copy(statement) as stream:  # COPY goes past Django's own wrapping
+        while part := "\n".join(islice(lines, 2_000)):
+            stream.write(f"{part}\n".encode("utf-8", "replace"))
+
+
+def _field(value: Any) -> str:
+    if value is None:
+        return "\\N"
+    if isinstance(value, str):
+        return value.translate(_ESCAPES)
+    if value is True or value is False:
+        return "t" if value else "f"
+    return str(value)
+
+
+def as_json(value: Any) -> str:
+    """JSON that jsonb takes: no NUL, no lone surrogate."""
+    return json.dumps(_clean(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_clean(key): _clean(part) for key, part in value.items()}
+    return [_clean(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def fitting(columns: Sequence[str], row: dict[str, Any]) -> tuple[Any, ...]:
+    """The row in column order, text cut to its column's width and whole numbers to what an integer holds."""
+    return tuple(_fit(column, row[column]) for column in columns)
+
+
+def _fit(column: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return value[: _WIDTHS.get(column)]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return min(value, _INT4)
+    return value
+
+
+def write(cursor: CursorWrapper, calls: Sequence[Sequence[Any]], attempts: Sequence[Sequence[Any]]) -> Written:
+    """Write calls (in the order of CALL_COLUMNS), their attempts (ATTEMPT_COLUMNS) and the work items they open. Inside a transaction."""
+    stage(cursor)
+    copy(cursor, "staged_call", CALL_COLUMNS, calls)
+    copy(cursor, "staged_attempt", ATTEMPT_COLUMNS, attempts)
+    return write_staged(cursor)
+
+
+def write_staged(cursor: CursorWrapper) -> Written:
+    """Write what the staging tables hold; see `write`."""
+    _make_months(cursor)
+    cursor.execute(_UPSERT_CALLS)
+    calls = cursor.rowcount
+    cursor.execute(_UPSERT_ATTEMPTS)
+    attempts = cursor.rowcount
+    cursor.execute(_UPSERT_ITEMS)
+    items = cursor.rowcount
+    _mark_nights(cursor)
+    return Written(calls, attempts, items)
+
+
+def _make_months(cursor: CursorWrapper) -> None:
+    """Make the partitions that are missing. Looks before it locks: another writer may hold the lock for a whole import."""
+    cursor.execute(
+        "SELECT month, to_regclass('routing_call_' || to_char(month, 'YYYY_MM')) IS NULL"
+        " FROM (SELECT DISTINCT date_trunc('month', started_at AT TIME ZONE 'UTC')::date AS month FROM ("
+        "   SELECT to_timestamp(('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AS started_at"
+        "   FROM staged_call) AS times) AS months"
+    )
+    for month, is_missing in cursor.fetchall():
+        if is_missing:
+            cursor.execute("SELECT routing_partition(%s)", [month])
+
+
+def _mark_nights(cursor: CursorWrapper) -> None:
+    """Staged calls of earlier days came late: the nights on which they count, and their items may close, are to be run again.
+
+    Looks for nights that have run only now, after the rows are written: a night that begins meanwhile waits for this transaction.
+    """
+    cursor.execute("SELECT EXISTS (SELECT FROM routing_jobrun WHERE job = 'nightly')")
+    if not cursor.fetchone()[0]:
+        return
+    cursor.execute(
+        "SELECT DISTINCT day::date FROM staged_call c JOIN routing_workitem i ON i.id = c.item_id"
+        " LEFT JOIN routing_tasktype t ON t.slug = c.task_type"
+        " CROSS JOIN LATERAL (SELECT (i.opened_at AT TIME ZONE 'UTC')::date AS opened) AS o"
+        " CROSS JOIN LATERAL (SELECT (c.started_at AT TIME ZONE 'UTC')::date AS day"
+        "   UNION ALL SELECT generate_series(opened, opened + coalesce(t.label_horizon_days, 2), interval '1 day')) AS days"
+        " WHERE c.started_at < date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
+    )
+    mark_dirty(cursor, [day for (day,) in cursor.fetchall()])
+
+
+def mark_dirty(cursor: CursorWrapper, nights: Iterable[date]) -> None:
+    """Have these nights (UTC days) run again, if they have run already."""
+    keys = sorted({night.isoformat() for night in nights})
+    if keys:
+        cursor.execute(
+            "UPDATE routing_jobrun SET dirty = true WHERE job = 'nightly' AND NOT dirty AND key = ANY(%s)", [keys]
+        )
+
+
+def night_of(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
+
+
+def _updates(columns: Sequence[str], keys: Sequence[str]) -> str:
+    return ", ".join(f"{column} = excluded.{column}" for column in columns if column not in keys)
+
+
+_UPSERT_CALLS = f"""
+INSERT INTO routing_call ({", ".join(CALL_COLUMNS)})
+SELECT DISTINCT ON (id) {", ".join(CALL_COLUMNS)} FROM staged_call ORDER BY id, status = 'unknown'
+ON CONFLICT (id) DO UPDATE SET {_updates(CALL_COLUMNS, ["id"])}
+WHERE routing_call.status = 'unknown' AND excluded.status <> 'unknown'
+"""
+
+_UPSERT_ATTEMPTS = f"""
+INSERT INTO routing_attempt ({", ".join(ATTEMPT_COLUMNS)})
+SELECT DISTINCT ON (call_id, attempt) {", ".join(ATTEMPT_COLUMNS)} FROM staged_attempt
+ORDER BY call_id, attempt, status = 'unknown'
+ON CONFLICT (call_id, attempt) DO UPDATE SET {_updates(ATTEMPT_COLUMNS, ["call_id", "attempt"])}
+WHERE routing_attempt.status = 'unknown' AND excluded.status <> 'unknown'
+"""
+
+_ITEM = {
+    "id": "c.item_id",
+    "first_call_id": "c.id",
+    "opened_at": "c.started_at",
+    "task_type": "c.task_type",
+    "client": "c.client",
+    "session": "c.session",
+    "model": "a.provider || ':' || a.model",
+    "role": "a.role",
+    "propensity": "a.propensity",
+    "shares": "c.shares",
+    "size": "c.size",
+    "drawn": "c.drawn",
+    "grading_p": "c.grading_p",
+    "first_status": "a.status",
+    "first_error": "a.error_kind",
+    "first_total_ms": "c.total_ms",
+    "simulated": "a.simulated",
+    "imported": "c.imported",
+    "definition_version": "coalesce(t.definition_version, 1)",
+    "model_version": "coalesce(m.version, 1)",
+}
+
+# A shadow or a second opinion of its own never opens an item; a call that policy refused before any attempt has no arm.
+_UPSERT_ITEMS = f"""
+INSERT INTO routing_workitem AS item ({", ".join(_ITEM)})
+SELECT DISTINCT ON (c.item_id) {", ".join(_ITEM.values())}
+FROM staged_call c
+JOIN staged_attempt a ON a.call_id = c.id
+LEFT JOIN routing_tasktype t ON t.slug = c.task_type
+LEFT JOIN routing_provider p ON p.slug = a.provider
+LEFT JOIN routing_model m ON m.provider_id = p.id AND m.slug = a.model
+WHERE c.role NOT IN ('shadow', 'second_opinion')
+ORDER BY c.item_id, c.id, a.attempt, a.status = 'unknown'
+ON CONFLICT (id) DO UPDATE SET {_updates(list(_ITEM), ["id"])}
+WHERE excluded.first_call_id < item.first_call_id
+   OR (excluded.first_call_id = item.first_call_id AND item.first_status = 'unknown' AND excluded.first_status <> 'unknown')
+"""

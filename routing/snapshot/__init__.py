@@ -1,0 +1,214 @@
+"""What this process knows: one revision of the table and the health of everything in it. Read without a query, refreshed behind.
+
+A thread polls the state version (`POLL_S`), reads anew when it has moved, and writes what `routing.circuits` has learned. When PostgreSQL is
+away the last snapshot stands. Commands and tests, which have no thread, call `load_now()` or `fresh()`.
+"""
+
+import asyncio
+import hashlib
+import hmac
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+
+from routing import budgets, circuits, clients, credentials, quotas
+from routing.clients import Caller
+from routing.models import Provider as ProviderRow
+from routing.models import StateVersion
+from routing.policy.cost import Rates
+from routing.policy.health import Health
+from routing.policy.plan import plan
+from routing.policy.table import Table
+from routing.providers.base import Endpoint
+from routing.snapshot import background
+from routing.snapshot.prices import read_rates
+from routing.snapshot.reading import PIN_REFUSED_S, read_endpoints, read_table
+from routing.terms.candidate import Candidate, Plan
+from routing.terms.request import Ask
+from routing.versions import bump_revision as touch_revision
+from routing.versions import bump_state as touch_state
+
+__all__ = [
+    "NotLoaded",
+    "Snapshot",
+    "current",
+    "forget",
+    "fresh",
+    "in_event_loop",
+    "load_now",
+    "start_background",
+    "stop_background",
+    "touch_revision",
+    "touch_state",
+]
+
+READ_ANYWAY = timedelta(minutes=5)
+READ_AFTER_REFUSAL = timedelta(seconds=PIN_REFUSED_S)
+MOST_PLANS = 4096  # remembered between two changes
+MOST_READS = 20  # of a table that keeps moving while it is read
+
+
+class NotLoaded(RuntimeError):
+    """This process has not read the table yet: PostgreSQL was away when it began."""
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    table: Table
+    health: Health
+    keys: Mapping[str, Caller]  # by SHA-256
+    rates: Mapping[str, Rates]  # by "provider:model"
+    endpoints: Mapping[tuple[str, str | None], Endpoint]  # by (provider, credential), without a model
+    capacity: Mapping[str, int]  # by provider: calls at a time
+    draw_key: bytes
+    version: tuple[int, int]  # (revision, state) it was read at
+    read_at: datetime
+    read_health: Health  # without what this process has learned since
+    plans: dict[tuple[Ask, int], tuple[Plan, datetime]] = field(default_factory=dict, repr=False)
+
+    def plan(self, ask: Ask, now: datetime) -> Plan:
+        """`policy.plan` of this table and health, remembered until something that it looked at would look otherwise."""
+        need = ask.size + (ask.max_tokens or 0)
+        key = (replace(ask, size=0, max_tokens=None, client=""), bisect_left(self.table.windows, need))
+        known = self.plans.get(key)
+        if known is not None and now < known[1]:
+            return known[0]
+        made = plan(self.table, ask, self.health, now)
+        if len(self.plans) >= MOST_PLANS:
+            self.plans.clear()
+        self.plans[key] = made, self._valid_until(now)
+        return made
+
+    def _valid_until(self, now: datetime) -> datetime:
+        midnight = (now + timedelta(days=1)).replace(
+            hour=0, minute=0, second=0, microsecond=0
+        )  # retire_at, explorations
+        change = self.health.valid_until(now)
+        return min(midnight, change) if change else midnight
+
+    def is_old(self, now: datetime) -> bool:
+        """Whether prices (by date) and addresses (by DNS) should be looked up anew; soon where an address was refused."""
+        was_refused = any(not credential for _, credential in self.read_health.not_ready)
+        return now > self.read_at + (READ_AFTER_REFUSAL if was_refused else READ_ANYWAY)
+
+    def endpoint(self, candidate: Candidate) -> Endpoint | None:
+        """Where to call the candidate; None when its credential went away since."""
+        found = self.endpoints.get((candidate.provider, candidate.credential))
+        return None if found is None else replace(found, upstream_id=candidate.upstream_id)
+
+
+_current: Snapshot | None = None
+
+
+def current() -> Snapshot:
+    """What is known now, without a query. Raises NotLoaded."""
+    global _current
+    known = _current
+    if known is None:
+        raise NotLoaded("The routing table has not been read yet: the database was away when this process began.")
+    if known.health.version != circuits.version():
+        known = _current = replace(known, health=_health(known.read_health), plans={})
+    return known
+
+
+def fresh() -> Snapshot:
+    """As `current`, for a process without the refreshing thread: reads anew when the version has moved. One query then."""
+    if background.is_running() or in_event_loop():
+        return current()
+    if _current is None or _current.version != _version():
+        return load_now()
+    return current()
+
+
+def load_now() -> Snapshot:
+    """Read everything, from one moment of the database."""
+    global _current
+    for _ in range(MOST_READS):
+        version = _version()
+        read = _read(version)
+        if _version() == version:  # nothing was committed in between: all of it is of one revision
+            break
+    _current = read
+    return read
+
+
+def _read(version: tuple[int, int]) -> Snapshot:
+    now = datetime.now(UTC)
+    circuits.load(now)
+    accesses = credentials.read_all(now)
+    endpoints, not_ready = read_endpoints(accesses)
+    table = read_table(version[0], accesses)
+    health = Health(
+        not_ready=not_ready,
+        quotas=quotas.exhausted(now),
+        readings=quotas.readings(now),
+        spent=budgets.spent_scopes(now),
+    )
+    return Snapshot(
+        table=table,
+        health=_health(health),
+        keys=clients.all_keys(),
+        rates=read_rates(table.models.values(), table.providers, now),
+        endpoints=endpoints,
+        capacity=dict(ProviderRow.objects.values_list("slug", "max_concurrency")),
+        draw_key=_draw_key(),
+        version=version,
+        read_at=now,
+        read_health=health,
+    )
+
+
+def refresh() -> None:
+    """Read anew if the version has moved, or if prices and addresses have become old."""
+    old = _current
+    if old is None or old.version != _version() or old.is_old(datetime.now(UTC)):
+        load_now()
+
+
+def start_background() -> None:
+    """Begin to refresh behind; the first read has been tried when this returns."""
+    background.start(refresh)
+
+
+def stop_background() -> None:
+    """End the refreshing, after what waits to be written was written."""
+    background.stop()
+
+
+def forget() -> None:
+    """Know nothing, as a new process: for tests."""
+    global _current
+    _current = None
+    circuits.forget()
+
+
+def _health(read: Health) -> Health:
+    """What was read, and what this process knows beyond it."""
+    version = circuits.version()  # first: a change in between makes another Health, never a stale one
+    return replace(
+        read,
+        version=version,
+        cooldowns=circuits.cooldowns(),
+        circuits=circuits.broken(),
+        not_ready={**read.not_ready, **circuits.not_ready()},
+    )
+
+
+def _version() -> tuple[int, int]:
+    return StateVersion.objects.filter(pk=1).values_list("revision", "state").first() or (0, 0)
+
+
+def _draw_key() -> bytes:
+    return hmac.digest(settings.SECRET_KEY.encode(), b"the draw of an arm", hashlib.sha256)
+
+
+def in_event_loop() -> bool:
+    """Whether a query here would block everybody."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

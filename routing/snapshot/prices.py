@@ -1,0 +1,80 @@
+"""What each model costs now: an admin's override, else genai-prices, else nothing at all ("unpriced"). Looked up once a snapshot."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+import genai_prices
+from genai_prices.data_snapshot import get_snapshot
+from genai_prices.types import ModelPrice, TieredPrices
+
+from routing.models import Price
+from routing.policy.cost import Rate, Rates
+from routing.policy.table import Model, Provider
+from routing.terms.words import ProviderKind
+
+SOURCE = f"genai-prices {genai_prices.__version__}"
+_VENDORS = {"gemini": "google", "google": "google"}  # our slugs that genai-prices spells otherwise
+_BY_KIND = {ProviderKind.ANTHROPIC: "anthropic", ProviderKind.OPENAI: "openai"}
+_READ = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
+
+
+def read_rates(models: Iterable[Model], providers: Mapping[str, Provider], now: datetime) -> dict[str, Rates]:
+    """Rates by "provider:model"; unpriced models are absent."""
+    overrides = _overrides(now)
+    found = {
+        model.key: overrides.get(model.key) or published(model, providers[model.provider], now) for model in models
+    }
+    return {key: rates for key, rates in found.items() if rates is not None}
+
+
+def published(model: Model, provider: Provider, now: datetime) -> Rates | None:
+    """What genai-prices knows of the model on this day; None when it knows nothing."""
+    vendor = _VENDORS.get(provider.slug) or _BY_KIND.get(provider.kind) or provider.slug
+    try:
+        _, info = get_snapshot().find_provider_model(
+            model.upstream_id, None, None if provider.kind is ProviderKind.SIMULATED else vendor, None
+        )
+    except LookupError:
+        return None
+    return as_rates(info.get_prices(now))
+
+
+def as_rates(price: ModelPrice) -> Rates | None:
+    """The published price in our own words; None where input or output has none."""
+    parts = {name: _rate(getattr(price, f"{name}_mtok")) for name in _READ}
+    if parts["input"] is None or parts["output"] is None:
+        return None
+    return Rates(
+        input=parts["input"],
+        output=parts["output"],
+        cache_read=parts["cache_read"],
+        cache_write=parts["cache_write"],
+        cache_write_1h=parts["cache_write_1h"],
+        reasoning=_rate(price.output_reasoning_mtok),
+        source=SOURCE,
+    )
+
+
+def _rate(price: Decimal | TieredPrices | None) -> Rate | None:
+    if price is None:
+        return None
+    if isinstance(price, TieredPrices):
+        return Rate(price.base, tuple((tier.start, tier.price) for tier in price.tiers))
+    return Rate(price)
+
+
+def _overrides(now: datetime) -> dict[str, Rates]:
+    """The newest override of each model that is in force."""
+    rows = Price.objects.filter(valid_from__lte=now).select_related("model__provider").order_by("model", "-valid_from")
+    return {row.model.key: _own(row) for row in rows.distinct("model")}
+
+
+def _own(row: Price) -> Rates:
+    return Rates(
+        input=Rate(row.input),
+        output=Rate(row.output),
+        cache_read=None if row.cache_read is None else Rate(row.cache_read),
+        cache_write=None if row.cache_write is None else Rate(row.cache_write),
+        source=f"override {row.pk}",
+    )

@@ -1,0 +1,67 @@
+"""Celery's entrance to routing. Every task is safe twice, in parallel, and late."""
+
+import logging
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from celery import shared_task
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.utils import timezone
+
+from routing import alerts, jobs
+from routing.models import Batch, IdempotencyClaim
+
+log = logging.getLogger(__name__)
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def housekeeping() -> None:
+    """What must be done from time to time and on no particular day: one process at a time, one row a day on the jobs page."""
+    with jobs.lock("housekeeping", "") as held:
+        if not held:
+            return
+        run = jobs.start("housekeeping", timezone.now().date().isoformat())
+        failed = [
+            chore.__name__
+            for chore in (make_partitions, drop_expired, purge_batches, alerts.notify)
+            if not _done(chore)
+        ]
+        if failed:
+            jobs.fail(run, RuntimeError(f"{', '.join(failed)} failed; the log tells more"))
+        else:
+            jobs.finish(run, {})
+
+
+def _done(chore: Callable[[], object]) -> bool:
+    """Whether the chore ran to its end; one that fails does not keep the others from running."""
+    try:
+        chore()
+    except Exception:
+        log.exception("Housekeeping: %s failed", chore.__name__)
+        return False
+    return True
+
+
+def make_partitions(today: date | None = None) -> None:
+    """Partitions of calls and attempts for this month and the next, so that a drain at midnight finds its own."""
+    this = today or timezone.now().date()
+    following = this.replace(day=28) + timedelta(days=4)
+    with connection.cursor() as cursor:
+        for day in (this, following):
+            cursor.execute("SELECT routing_partition(%s)", [day])
+
+
+def drop_expired() -> None:
+    """Claims of idempotent calls and sessions of people that are past their time."""
+    now = timezone.now()
+    IdempotencyClaim.objects.filter(expires_at__lt=now).delete()
+    Session.objects.filter(expire_date__lt=now).delete()
+
+
+def purge_batches() -> None:
+    """Forget the encrypted prompts and answers of batches whose time is over; their counts stay."""
+    over = Batch.objects.filter(purge_at__lt=timezone.now())
+    for batch in over:
+        batch.items.update(body=None, answer=None)
+    over.update(purge_at=None)

@@ -1,0 +1,54 @@
+"""One model with the credential that would serve it; one that was skipped, and why; and the plan made of both."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from routing.terms.words import CredentialKind, ProviderKind, Role, SkipReason
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    provider: str  # slug
+    model: str  # slug
+    upstream_id: str
+    kind: ProviderKind  # how the provider is really spoken to: `simulated` when a provider without a key is simulated
+    credential: str | None  # credential's name at its provider; None: needs none
+    credential_kind: CredentialKind
+    role: Role
+    reason: str  # "route: vibe_coding → codex"
+
+    @property
+    def key(self) -> str:
+        """ "provider:model", the name of a model anywhere."""
+        return f"{self.provider}:{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    provider: str
+    model: str
+    reason: SkipReason
+    detail: str  # a sentence part: "cooling down until 14:05"
+    until: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.provider}:{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Candidates in the order they would be tried, and every other known model with the reason it is not tried."""
+
+    candidates: tuple[Candidate, ...]
+    skipped: tuple[Skipped, ...]
+    reason: str  # how the first candidate came to be first, in words
+    source: str  # "override" | "project" | "global" | "tier" | "default"
+    revision: int
+    cooldown_s: float  # the route's, for a 429 that names no time
+    primary: str | None = None  # "provider:model" of the route's own primary, tried or not
+    shares: tuple[
+        tuple[str, float], ...
+    ] = ()  # undrawn: ("provider:model", probability) of primary and challengers; sums to 1
+    challengers: tuple[Candidate, ...] = ()  # of the shares, with role explore: what a draw may put first
+    source_route: str = ""  # "code_generation@site?batch": the route that was read; "" without one

@@ -1,0 +1,45 @@
+"""What a streaming adapter yields: one lifecycle, start → deltas → end. A fault is raised as `Failed`, never yielded.
+
+The first delta of any sort is the first token (`ttft_ms`); StreamStart comes before it and does not count as content.
+"""
+
+from dataclasses import dataclass
+
+from routing.terms.request import Answer, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStart:
+    served_model: str  # as the provider names it
+    provider_request_id: str | None = None
+    usage: Usage | None = None  # what the provider tells of the input before it writes
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of one tool call. `id` and `name` stand in the first piece of their index only."""
+
+    index: int
+    arguments: str  # a piece of the JSON text
+    id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """The stream ended as the wire says it must; `answer` is what the deltas add up to. Without it a stream is truncated."""
+
+    answer: Answer
+
+
+Event = StreamStart | TextDelta | ThinkingDelta | ToolCallDelta | StreamEnd

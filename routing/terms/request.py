@@ -1,0 +1,97 @@
+"""What a caller asks for and gets, in no provider's dialect."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The routing facts of a call: all that `policy.plan` may look at. It never holds a prompt.
+
+    Hashable, so that plans can be memoised on it.
+    """
+
+    task_type: str  # slug, already resolved
+    project: str | None = None  # slug
+    background: bool = False
+    override: str | None = None  # "provider:model", "model" or an alias; already read from the phrase if there was one
+    fallback: Literal["route", "none"] = "route"
+    author: str | None = None  # "provider:model" that wrote what is to be reviewed
+    size: int = 0  # estimated input tokens: request bytes / 4, before routing
+    max_tokens: int | None = None
+    needs: frozenset[str] = frozenset()  # of "tools", "images", "json_schema", "thinking", "web_search"
+    context: frozenset[str] = frozenset()  # conditions that hold: "in_session", "batch", "interactive" …
+    allowed_models: frozenset[str] | None = None  # the client's list of "provider:model"; None: all
+    client: str = ""  # slug
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Literal["user", "assistant", "tool"]
+    content: str | Sequence[Mapping[str, Any]]  # text, or parts: text, image, tool_use, tool_result
+    # the parts are Anthropic's blocks without provider-bound ones; adapters translate
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    name: str
+    description: str
+    schema: Mapping[str, Any]  # JSON Schema of the arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The prompt as an adapter gets it. Lives in memory only; nothing writes it down."""
+
+    messages: Sequence[Message]
+    system: str | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    tools: Sequence[Tool] = ()
+    thinking_budget: int = 0  # tokens; 0: off
+    stop: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. `first_token_s` also bounds the wait for a non-streamed answer's headers where the wire tells them apart."""
+
+    connect_s: float = 2.0
+    first_token_s: float = 30.0
+    idle_s: float = 30.0
+    total_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, normalised: `input_tokens` is everything read, cached parts included; `output_tokens` all that was written, reasoning included.
+
+    Anthropic reports input 100 + cache_read 900: 1,000 here. OpenAI reports prompt 1,000 with 900 cached: 1,000 here.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0  # all cache writes; the 1-hour part is in `cache_write_1h_tokens` too
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0  # part of output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    output: str
+    stop_reason: str  # "end_turn", "max_tokens", "tool_use", "stop_sequence", "refusal"
+    served_model: str  # as the provider names it
+    usage: Usage | None  # None: the provider told nothing
+    tool_calls: Sequence[ToolCall] = ()
+    thinking: str | None = None
+    provider_request_id: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)

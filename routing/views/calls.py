@@ -1,0 +1,145 @@
+"""Calls: the list with its filter and live tail, one call in full, a person's verdict on it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from routing import feedback, records
+from routing.forms import SINCE, CallFilter
+from routing.models import Attempt, Call, Client, Model, TaskType
+from routing.terms.words import Group, LabelSource, Role, Status, Verdict
+from routing.views.access import actor, page
+
+PAGE = 50
+BESIDE = (Role.SECOND_OPINION, Role.SHADOW)  # at the same time as another attempt
+
+
+@page()
+def calls(request: HttpRequest) -> HttpResponse:
+    """The newest calls that fit, or the rows of it where htmx asks."""
+    form = CallFilter(request.GET)
+    before = _uuid(request.GET.get("cursor", ""))
+    found = records.page(form.filters(), before=before, limit=PAGE)
+    context = {
+        "form": form,
+        "page": found,
+        "first": before is None,
+        "next": found.next,
+        "is_live": "tail" in request.GET and before is None,
+        "names": _names(),
+    }
+    part = "#rows" if request.htmx else ""  # type: ignore[attr-defined]
+    return render(request, f"routing/calls.html{part}", context)
+
+
+def _names() -> dict[str, list[str]]:
+    """What the filter offers."""
+    return {
+        "task_type": list(TaskType.objects.order_by("slug").values_list("slug", flat=True)),
+        "model": sorted(model.key for model in Model.objects.select_related("provider")),
+        "client": list(Client.objects.order_by("slug").values_list("slug", flat=True)),
+        "since": list(SINCE),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """An attempt on the time line of its call, in shares of the whole."""
+
+    attempt: Attempt
+    start: float
+    width: float
+    ttft: float | None  # where the first token came
+    kind: str  # good, warn, bad: as the bars of the console are coloured
+
+
+@page()
+def call(request: HttpRequest, request_id: str) -> HttpResponse:
+    """One call in full, with what others made of the same work item."""
+    record = records.told(_call(request_id))
+    mine = [each for each in record.verdicts if each.source == LabelSource.PERSON]
+    context = {
+        "record": record,
+        "call": record.call,
+        "bars": _bars(record.call, record.attempts),
+        "tokens": _tokens(record.attempts),
+        "mine": mine[-1].verdict if mine else "",
+    }
+    return render(request, "routing/call.html", context)
+
+
+def _call(request_id: str) -> Call:
+    found = records.find(request_id, wait_s=feedback.WAIT_S)
+    if found is None:
+        raise Http404("There is no call of this id.")
+    return found
+
+
+def _bars(call: Call, attempts: tuple[Attempt, ...]) -> list[Bar]:
+    spans = list(_spans(call, attempts))
+    whole = max([*(end for _, end in spans), call.total_ms or 0, 1])
+    return [_bar(attempt, start, whole) for attempt, (start, _) in zip(attempts, spans, strict=True)]
+
+
+def _spans(call: Call, attempts: tuple[Attempt, ...]) -> Iterator[tuple[float, float]]:
+    """When each attempt began and ended, in ms from the call's start. One follows another, also where an import tells one time for all."""
+    end = 0.0
+    for each in attempts:
+        started = max((each.started_at - call.started_at).total_seconds() * 1000, 0.0)
+        start = started if each.role in BESIDE else max(started, end)
+        end = start + (each.total_ms or 0)
+        yield start, end
+
+
+def _bar(attempt: Attempt, start: float, whole: float) -> Bar:
+    kind = {Status.OK: "good", Status.PARTIAL: "warn", Status.CANCELLED: "warn"}.get(Status(attempt.status), "bad")
+    return Bar(
+        attempt=attempt,
+        start=start / whole,
+        width=max((attempt.total_ms or 0) / whole, 0.005),  # a bar that can be seen
+        ttft=None if attempt.ttft_ms is None else (start + attempt.ttft_ms) / whole,
+        kind=kind,
+    )
+
+
+def _tokens(attempts: tuple[Attempt, ...]) -> list[tuple[str, list[int | None]]]:
+    """Cost parts: what was read, from the cache too, written, and what each attempt came to."""
+    fields = {
+        "Input": "input_tokens",
+        "of it read from cache": "cache_read_tokens",
+        "of it written to cache": "cache_write_tokens",
+        "Output": "output_tokens",
+        "of it reasoning": "reasoning_tokens",
+    }
+    return [(label, [getattr(each, name) for each in attempts]) for label, name in fields.items()]
+
+
+@page(Group.OPERATOR, "POST")
+def verdict(request: HttpRequest, request_id: str) -> HttpResponse:
+    """A person says whether the output achieved the task. The call's page again, or the part of it where htmx asks."""
+    try:
+        said = feedback.Said(
+            Verdict(request.POST.get("verdict", "")),
+            LabelSource.PERSON,
+            comment=request.POST.get("comment", "").replace("\0", "").strip()[:2000],
+        )
+        found = feedback.targets(feedback.Match(request_id=request_id))
+        feedback.give(found, said, by=actor(request))
+    except feedback.NotFound as error:
+        raise Http404(str(error)) from error
+    except (feedback.Refused, ValueError) as error:
+        messages.error(request, f"The verdict was not kept: {error}")
+    else:
+        messages.success(request, f"Kept: {said.verdict}.")
+    return redirect("call", request_id=request_id)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,19 @@
+"""A web worker holds no pandas and no Plotly: they are for the nightly job."""
+
+import subprocess
+import sys
+
+from tests.cortex.processes import ROOT
+
+LOADED = """
+import sys
+import cortex.asgi
+from django.urls import get_resolver
+get_resolver().url_patterns
+print(*sorted({"pandas", "plotly", "scipy"} & set(sys.modules)))
+"""
+
+
+def test_a_web_worker_imports_neither_pandas_nor_plotly() -> None:
+    done = subprocess.run([sys.executable, "-c", LOADED], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

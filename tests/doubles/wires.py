@@ -1,0 +1,147 @@
+"""What a sound answer and an error look like on each of the two wires, whole and as a stream's events."""
+
+import json
+from typing import Any
+
+from tests.doubles.script import Act
+
+STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
+Body = dict[str, Any]
+
+
+def is_anthropic(path: str) -> bool:
+    return path.split("?")[0].endswith("/messages")
+
+
+def error_body(path: str, act: Act) -> Body:
+    kind, code, message = act.error
+    said = {"type": kind or f"error_{act.status}", "message": message or f"the double says {act.status}"}
+    if is_anthropic(path):
+        return {"type": "error", "error": said, "request_id": "req_double"}
+    return {"error": said | {"param": None, "code": code or None}}
+
+
+def answer_body(path: str, model: str, act: Act) -> Body:
+    return _anthropic(model, act) if is_anthropic(path) else _openai(model, act)
+
+
+def events(path: str, model: str, act: Act) -> list[bytes]:
+    """The server-sent events of a streamed answer, one chunk a word."""
+    return _anthropic_events(model, act) if is_anthropic(path) else _openai_events(model, act)
+
+
+def _openai(model: str, act: Act) -> Body:
+    message: Body = {"role": "assistant", "content": act.text, "refusal": None}
+    if act.thinking:
+        message["reasoning_content"] = act.thinking
+    if act.tool_calls:
+        message["tool_calls"] = _openai_calls(act)
+    return {
+        "id": "chatcmpl-double",
+        "object": "chat.completion",
+        "created": 1_790_000_000,
+        "model": model + "-served",
+        "choices": [{"index": 0, "message": message, "finish_reason": act.finish, "logprobs": None}],
+        "usage": _openai_usage(act),
+    }
+
+
+def _openai_calls(act: Act) -> list[Body]:
+    return [
+        {"id": f"call_{n}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+        for n, (name, arguments) in enumerate(act.tool_calls)
+    ]
+
+
+def _openai_usage(act: Act) -> Body:
+    return {
+        "prompt_tokens": act.read,
+        "completion_tokens": act.written,
+        "total_tokens": act.read + act.written,
+        "prompt_tokens_details": {"cached_tokens": act.cached, "cache_write_tokens": act.cache_write},
+        "completion_tokens_details": {"reasoning_tokens": act.reasoning},
+    }
+
+
+def _openai_events(model: str, act: Act) -> list[bytes]:
+    head = {"id": "chatcmpl-double", "object": "chat.completion.chunk", "created": 1, "model": model + "-served"}
+
+    def chunk(delta: Body, finish: str | None = None) -> Body:
+        return head | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+    chunks = [chunk({"role": "assistant", "content": ""})]
+    if act.thinking:
+        chunks.append(chunk({"reasoning_content": act.thinking}))
+    chunks += [chunk({"content": word}) for word in _words(act.text)]
+    for n, call in enumerate(_openai_calls(act)):
+        whole = call["function"]["arguments"]
+        first = call | {"index": n, "function": {"name": call["function"]["name"], "arguments": whole[:4]}}
+        chunks += [chunk({"tool_calls": [first]})]
+        chunks += [chunk({"tool_calls": [{"index": n, "function": {"arguments": whole[4:]}}]})]
+    if act.fault != "no_finish":
+        chunks += [chunk({}, act.finish), head | {"choices": [], "usage": _openai_usage(act)}]
+    return [b"data: " + json.dumps(each).encode() + b"\n\n" for each in chunks] + [b"data: [DONE]\n\n"]
+
+
+def _anthropic(model: str, act: Act) -> Body:
+    content: list[Body] = []
+    if act.thinking:
+        content.append({"type": "thinking", "thinking": act.thinking, "signature": "c2lnbmF0dXJl"})
+    if act.text:
+        content.append({"type": "text", "text": act.text})
+    content += [_anthropic_call(n, *call) for n, call in enumerate(act.tool_calls)]
+    return {
+        "id": "msg_double",
+        "type": "message",
+        "role": "assistant",
+        "model": model + "-served",
+        "content": content,
+        "stop_reason": STOPS[act.finish],
+        "stop_sequence": None,
+        "usage": _anthropic_usage(act),
+    }
+
+
+def _anthropic_call(n: int, name: str, arguments: Body) -> Body:
+    return {"type": "tool_use", "id": f"toolu_{n}", "name": name, "input": arguments}
+
+
+def _anthropic_usage(act: Act) -> Body:
+    return {
+        "input_tokens": act.read - act.cached - act.cache_write,
+        "cache_read_input_tokens": act.cached,
+        "cache_creation_input_tokens": act.cache_write,
+        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": act.cache_write},
+        "output_tokens": act.written,
+        "output_tokens_details": {"thinking_tokens": act.reasoning},
+    }
+
+
+def _anthropic_events(model: str, act: Act) -> list[bytes]:
+    whole = _anthropic(model, act)
+    start = whole | {"content": [], "stop_reason": None, "usage": whole["usage"] | {"output_tokens": 1}}
+    said: list[Body] = [{"type": "message_start", "message": start}, {"type": "ping"}]
+    for index, block in enumerate(whole["content"]):
+        opening, deltas = _anthropic_block(block)
+        said.append({"type": "content_block_start", "index": index, "content_block": opening})
+        said += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
+        said.append({"type": "content_block_stop", "index": index})
+    if act.fault != "no_finish":
+        delta = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
+        said.append({"type": "message_delta", "delta": delta, "usage": {"output_tokens": act.written}})
+        said.append({"type": "message_stop"})
+    return [f"event: {each['type']}\ndata: {json.dumps(each)}\n\n".encode() for each in said]
+
+
+def _anthropic_block(block: Body) -> tuple[Body, list[Body]]:
+    if block["type"] == "text":
+        return block | {"text": ""}, [{"type": "text_delta", "text": word} for word in _words(block["text"])]
+    if block["type"] == "thinking":
+        return block | {"thinking": ""}, [{"type": "thinking_delta", "thinking": block["thinking"]}]
+    whole = json.dumps(block["input"])
+    pieces = [{"type": "input_json_delta", "partial_json": piece} for piece in (whole[:4], whole[4:])]
+    return block | {"input": {}}, pieces
+
+
+def _words(text: str) -> list[str]:
+    return [word + " " for word in text.split(" ")[:-1]] + text.split(" ")[-1:]

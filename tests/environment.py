@@ -1,0 +1,23 @@
+"""Loaded by pytest before Django's settings: the tests' own secrets, data dir and database."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+if not os.environ.get("CORTEX_DATA_DIR"):
+    os.environ["CORTEX_DATA_DIR"] = tempfile.mkdtemp(prefix="cortex-tests-")
+    atexit.register(shutil.rmtree, os.environ["CORTEX_DATA_DIR"], ignore_errors=True)
+os.environ.setdefault("CORTEX_SECRET_KEY", "tests-only-" + "0123456789abcdef" * 3)
+os.environ.setdefault("CORTEX_ENCRYPTION_KEYS", "dGVzdHMtb25seS1rZXktMDEyMzQ1Njc4OWFiY2RlZiE=")
+os.environ.setdefault("CORTEX_ALLOW_PRIVATE_UPSTREAMS", "*")  # doubles listen on loopback
+for _name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OLLAMA_BASE_URL", "CELERY_BROKER_URL"):
+    os.environ.pop(_name, None)
+
+if not os.environ.get("DATABASE_URL"):
+    from cortex import trial
+    from cortex.environment import BASE_DIR
+
+    # Apart from the data dir, which is new each time: the next run need not make a cluster again.
+    os.environ["DATABASE_URL"] = trial.database_url(BASE_DIR / "var" / "tests")
+    os.environ["CORTEX_TRIAL"] = "1"

@@ -1,0 +1,70 @@
+"""A wire to PostgreSQL that can be cut and mended: a loopback port that passes bytes to the real server, or refuses."""
+
+import contextlib
+import socket
+import threading
+from types import TracebackType
+
+from psycopg import ConnectionInfo
+
+
+class Cut:
+    """`with Cut(connection.connection.info) as wire:` — then `wire.url`, `wire.cut()`, `wire.mend()`."""
+
+    def __init__(self, server: ConnectionInfo) -> None:
+        self._host, self._server_port = server.host, server.port
+        self._pairs: list[socket.socket] = []
+        self._listener: socket.socket | None = None
+        self._port = 0
+        self.mend()
+        user = server.user + (f":{server.password}" if server.password else "")
+        self.url = f"postgres://{user}@127.0.0.1:{self._port}/{server.dbname}"
+
+    def __enter__(self) -> "Cut":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cut()
+
+    def mend(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", self._port))
+        self._port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        """Refuse who comes, and drop who is there."""
+        listener, self._listener = self._listener, None
+        for end in (listener, *self._pairs):
+            if end is not None:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+                end.close()
+        self._pairs.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = self._connect()
+                self._pairs += [client, server]
+                for one, other in ((client, server), (server, client)):
+                    threading.Thread(target=_pass, args=(one, other), daemon=True).start()
+
+    def _connect(self) -> socket.socket:
+        if not self._host.startswith("/"):
+            return socket.create_connection((self._host, self._server_port))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(f"{self._host}/.s.PGSQL.{self._server_port}")
+        return server
+
+
+def _pass(one: socket.socket, other: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while part := one.recv(65_536):
+            other.sendall(part)
+    for end in (one, other):
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()

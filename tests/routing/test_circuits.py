@@ -1,0 +1,173 @@
+"""Cooldowns and circuits between processes: written behind, shared through PostgreSQL, never beaten by an older word."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from routing import circuits, snapshot
+from routing.audit import SYSTEM
+from routing.models import Alert, AuditEvent, Circuit, Cooldown, Credential, Provider, Quota
+from routing.terms.candidate import Candidate
+from routing.terms.fault import Fault
+from routing.terms.request import Ask
+from routing.terms.words import CircuitState, CredentialKind, ErrorKind, ProviderKind, Role
+from tests.routing.seeded import seeded  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("seeded")
+
+CODEX = Candidate("openai", "codex", "gpt", ProviderKind.OPENAI, "main", CredentialKind.API_KEY, Role.PRIMARY, "")
+SERVED = ("openai", "codex")
+
+
+def now():
+    return datetime.now(UTC)
+
+
+def note(kind, moment=None, **parts):
+    fault = Fault(kind, "it failed", **parts)
+    circuits.note(CODEX, fault, cooldown_s=300, quota="codex-cli", now=moment or now())
+
+
+def another_process():
+    """What a process that begins now would know."""
+    circuits.write_pending()
+    circuits.forget()
+    circuits.load(now())
+    return circuits
+
+
+def test_a_cooldown_met_here_is_known_there():
+    note(ErrorKind.RATE_LIMIT, retry_after_s=60)
+    rest = another_process().cooldowns()["openai", "main", "codex"]
+    assert timedelta(seconds=55) < rest.until - now() <= timedelta(seconds=60)
+
+
+def test_of_two_deadlines_the_later_stands():
+    longer = now() + timedelta(hours=2)
+    Cooldown.objects.create(provider="openai", credential="main", model="codex", until=longer)
+    note(ErrorKind.RATE_LIMIT, retry_after_s=60)
+    assert another_process().cooldowns()["openai", "main", "codex"].until == longer
+
+
+def test_nothing_is_written_when_nothing_changes():
+    note(ErrorKind.RATE_LIMIT, retry_after_s=600)
+    assert circuits.write_pending() == 1
+    note(ErrorKind.RATE_LIMIT, retry_after_s=60)
+    circuits.note(CODEX, None, cooldown_s=300, quota=None, now=now())
+    for _ in range(4):
+        note(ErrorKind.SERVER)
+    assert circuits.write_pending() == 0
+
+
+def test_a_spent_credential_rests_whole_and_its_quota_is_exhausted():
+    note(ErrorKind.PAYMENT, retry_after_s=60)
+    assert ("openai", "main", "") in another_process().cooldowns()
+    assert Quota.objects.get(slug="codex-cli").exhausted
+    assert not Quota.objects.get(slug="codex-code-review").exhausted
+
+
+def test_a_refused_credential_is_marked_and_a_person_is_told_once():
+    for _ in range(3):
+        note(ErrorKind.AUTH, http_status=401)
+    circuits.write_pending()
+    credential = Credential.objects.get(provider__slug="openai")
+    assert (credential.ready, credential.not_ready_reason) == (False, "401: it failed")
+    assert Alert.objects.filter(kind="credential").count() == 1
+
+
+def opened(moment):
+    for _ in range(5):
+        note(ErrorKind.SERVER, moment)
+    circuits.write_pending()
+
+
+def test_an_open_circuit_is_known_there_and_its_success_closes_it_everywhere():
+    opened(now())
+    assert SERVED in another_process().broken()
+    assert Alert.objects.get(kind="circuit").resolved_at is None
+    circuits.note(CODEX, None, cooldown_s=300, quota=None, now=now())
+    assert SERVED not in another_process().broken()
+    assert Alert.objects.get(kind="circuit").resolved_at is not None
+
+
+def test_one_probe_goes_over_all_processes():
+    opened(now() - timedelta(seconds=60))
+    won = []
+    for _ in range(3):
+        another_process().claim_probes(now())
+        won.append(circuits.broken()[SERVED].has_probe)
+    assert won == [True, False, False]
+    assert Circuit.objects.get(model="codex").state == CircuitState.HALF_OPEN
+
+
+def test_a_probe_whose_holder_died_is_given_to_the_next():
+    opened(now() - timedelta(seconds=60))
+    another_process().claim_probes(now())
+    Circuit.objects.update(probe_until=now() - timedelta(seconds=1))
+    another_process().claim_probes(now())
+    assert circuits.broken()[SERVED].has_probe
+
+
+def test_a_probe_is_taken_once():
+    opened(now() - timedelta(seconds=60))
+    circuits.claim_probes(now())
+    assert [circuits.may_probe(CODEX) for _ in range(2)] == [True, False]
+
+
+def test_a_failed_probe_rests_twice_as_long():
+    opened(now() - timedelta(seconds=60))
+    circuits.claim_probes(now())
+    circuits.may_probe(CODEX)
+    note(ErrorKind.SERVER)
+    circuits.write_pending()
+    row = Circuit.objects.get(model="codex")
+    assert (row.state, row.openings, row.probe_until) == (CircuitState.OPEN, 2, None)
+    assert timedelta(seconds=19) < row.retry_at - now() < timedelta(seconds=22.5)
+
+
+def test_a_process_whose_calls_want_the_model_comes_before_an_idle_one():
+    opened(now())
+    due = circuits.broken()[SERVED].retry_at + timedelta(seconds=0.5)
+    circuits.claim_probes(due)
+    assert not circuits.broken()[SERVED].has_probe
+    circuits.want_probe(SERVED)
+    circuits.claim_probes(due)
+    assert circuits.broken()[SERVED].has_probe
+
+
+def test_reset_in_one_process_frees_the_other():
+    note(ErrorKind.RATE_LIMIT)
+    note(ErrorKind.AUTH, http_status=401)
+    opened(now())
+    assert circuits.reset("openai", by=SYSTEM) == 3
+    assert (another_process().cooldowns(), circuits.broken(), circuits.not_ready()) == ({}, {}, {})
+    assert Credential.objects.get(provider__slug="openai").ready
+    assert AuditEvent.objects.latest("sequence").action == "state.reset"
+
+
+def test_reset_of_one_provider_leaves_the_others():
+    note(ErrorKind.RATE_LIMIT)
+    circuits.reset("anthropic", by=SYSTEM)
+    assert ("openai", "main", "codex") in circuits.cooldowns()
+    assert ("openai", "main", "codex") in another_process().cooldowns()
+
+
+def test_the_next_plan_follows_at_once():
+    Provider.objects.filter(slug="openai").update(simulate=False)
+    Credential.objects.filter(provider__slug="openai").update(kind="none")
+    snapshot.load_now()
+    plan = snapshot.current().plan(Ask("vibe_coding"), now())
+    assert (plan.candidates[0].model, plan.candidates[0].credential) == ("codex", "main")
+    note(ErrorKind.RATE_LIMIT)
+    assert snapshot.current().plan(Ask("vibe_coding"), now()).candidates[0].model == "sonnet"
+
+
+def test_each_outage_is_an_alert_of_its_own_that_names_the_model():
+    for _ in range(2):
+        for _ in range(5):
+            note(ErrorKind.SERVER)
+        another_process()
+        circuits.reset("openai", by=SYSTEM)
+    told = Alert.objects.filter(kind="circuit").order_by("pk")
+    assert [one.subject for one in told] == ["model:openai:codex"] * 2
+    assert all(one.resolved_at for one in told)
