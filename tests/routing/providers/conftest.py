@@ -10,13 +10,19 @@ from routing.providers.base import Adapter, Endpoint
 from routing.providers.registry import adapter_for
 from routing.terms.request import Answer, Message, Request, Timeouts
 from routing.terms.secret import Secret
-from routing.terms.words import CredentialKind, ProviderKind
+from routing.terms.words import CredentialKind, ErrorKind, ProviderKind
 from tests.doubles import Double
 
 CANARY = "sk-canary-4711"
 # One token of answer keeps the wait for a first byte at first_token_s and a little.
 REQUEST = Request([Message("user", "Say it.")], max_tokens=1)
+ROOMY = Timeouts(connect_s=20, first_token_s=30, idle_s=30, total_s=60)  # no busy machine turns another fault into this one
 SHORT = Timeouts(connect_s=1, first_token_s=0.15, idle_s=0.15, total_s=5)
+
+
+def patience(expected: ErrorKind) -> Timeouts:
+    """The timeouts to meet a fault with: short ones only where one is to run out."""
+    return SHORT if expected is ErrorKind.TIMEOUT else ROOMY
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Wire:
         made = Endpoint(self.kind, "double", self.upstream_id, url, None, Secret(CANARY), CredentialKind.API_KEY)
         return replace(made, **changes)  # type: ignore[arg-type]
 
-    async def complete(self, double: Double, request: Request = REQUEST, timeouts: Timeouts = SHORT) -> Answer:
+    async def complete(self, double: Double, request: Request = REQUEST, timeouts: Timeouts = ROOMY) -> Answer:
         return await self.adapter.complete(self.endpoint(double), request, timeouts)
 
 

@@ -16,7 +16,7 @@ from routing.terms.secret import Secret
 from routing.terms.words import ErrorKind
 from tests import doubles
 from tests.doubles import script
-from tests.routing.providers.conftest import CANARY, REQUEST, SHORT, Wire
+from tests.routing.providers.conftest import CANARY, REQUEST, ROOMY, Wire, patience
 
 FAULTS = [
     ("429", script.rate_limited(), ErrorKind.RATE_LIMIT, 429),
@@ -54,7 +54,7 @@ FAULTS = [
 ]
 
 
-async def fault_of(wire: Wire, double: doubles.Double, timeouts: Timeouts = SHORT) -> Fault:
+async def fault_of(wire: Wire, double: doubles.Double, timeouts: Timeouts = ROOMY) -> Fault:
     with pytest.raises(Failed) as failed:
         await wire.complete(double, timeouts=timeouts)
     return failed.value.fault
@@ -63,7 +63,7 @@ async def fault_of(wire: Wire, double: doubles.Double, timeouts: Timeouts = SHOR
 @pytest.mark.parametrize(("act", "kind", "status"), [case[1:] for case in FAULTS], ids=[case[0] for case in FAULTS])
 async def test_each_fault_has_its_kind_and_is_met_once(wire, act, kind, status):
     async with doubles.provider(act) as double:
-        fault = await fault_of(wire, double)
+        fault = await fault_of(wire, double, patience(kind))
 
         assert (fault.kind, fault.http_status) == (kind, status)
         assert fault.message
@@ -83,7 +83,7 @@ async def test_a_server_without_the_tls_that_was_asked_for_is_no_connection(wire
     async with doubles.provider() as double:
         url = wire.endpoint(double).base_url.replace("http:", "https:")
         with pytest.raises(Failed) as failed:
-            await wire.adapter.complete(wire.endpoint(double, base_url=url), REQUEST, SHORT)
+            await wire.adapter.complete(wire.endpoint(double, base_url=url), REQUEST, ROOMY)
 
     assert failed.value.fault.kind is ErrorKind.CONNECT
     assert double.requests == []
@@ -94,7 +94,7 @@ async def test_what_a_server_says_of_itself_fits_any_row(wire):
     act = script.answer(read=10**15, written=10**15)
     async with doubles.provider(act, script.error(400, hostile, hostile, hostile)) as double:
         request = replace(REQUEST, max_tokens=50)
-        answer = await wire.adapter.complete(wire.endpoint(double, upstream_id="\0" + "m" * 5000), request, SHORT)
+        answer = await wire.adapter.complete(wire.endpoint(double, upstream_id="\0" + "m" * 5000), request, ROOMY)
         fault = await fault_of(wire, double)
 
     assert answer.served_model == "?" + "m" * 199
@@ -107,7 +107,7 @@ async def test_what_a_server_says_of_itself_fits_any_row(wire):
 async def test_a_key_that_no_header_can_carry_is_a_configuration_error_that_does_not_quote_it(wire):
     async with doubles.provider() as double:
         with pytest.raises(Failed) as failed:
-            await wire.adapter.complete(wire.endpoint(double, secret=Secret(CANARY + "\n")), REQUEST, SHORT)
+            await wire.adapter.complete(wire.endpoint(double, secret=Secret(CANARY + "\n")), REQUEST, ROOMY)
 
     assert failed.value.fault.kind is ErrorKind.CONFIG
     assert CANARY not in repr(failed.value.fault)
@@ -196,7 +196,7 @@ async def test_the_environment_adds_nothing(wire, monkeypatch):
 
 async def test_a_server_without_a_key_is_sent_none(wire):
     async with doubles.provider() as double:
-        await wire.adapter.complete(wire.endpoint(double, secret=None), REQUEST, SHORT)
+        await wire.adapter.complete(wire.endpoint(double, secret=None), REQUEST, ROOMY)
 
     assert not {"authorization", "x-api-key"} & double.requests[0].headers.keys()
 
@@ -213,7 +213,7 @@ async def test_cookies_of_one_credential_do_not_travel_with_another(wire):
 async def test_two_credentials_share_connections_and_nothing_else(wire):
     async with doubles.provider() as double:
         await wire.complete(double)
-        await wire.adapter.complete(wire.endpoint(double, secret=Secret("sk-other")), REQUEST, SHORT)
+        await wire.adapter.complete(wire.endpoint(double, secret=Secret("sk-other")), REQUEST, ROOMY)
 
         assert [seen.headers["authorization"] for seen in double.requests] == [f"Bearer {CANARY}", "Bearer sk-other"]
         assert len(double.connections) == 1
@@ -223,7 +223,7 @@ async def test_the_checked_address_is_connected_to_whatever_the_name_says(wire):
     async with doubles.provider() as double:
         url = wire.endpoint(double).base_url.replace("127.0.0.1", "nowhere.invalid")
         endpoint = wire.endpoint(double, base_url=url, address="127.0.0.1")
-        await wire.adapter.complete(endpoint, REQUEST, SHORT)
+        await wire.adapter.complete(endpoint, REQUEST, ROOMY)
 
     assert double.requests[0].headers["host"].startswith("nowhere.invalid:")
 
@@ -232,7 +232,7 @@ async def test_upstreams_that_are_long_unused_are_closed(wire, monkeypatch):
     monkeypatch.setattr(pool, "MAX_UPSTREAMS", 2)
     async with doubles.provider() as double:
         for address in ("127.0.0.1", "127.0.0.1", None, "::ffff:127.0.0.1"):
-            await wire.adapter.complete(wire.endpoint(double, address=address), REQUEST, SHORT)
+            await wire.adapter.complete(wire.endpoint(double, address=address), REQUEST, ROOMY)
 
         await double.until(lambda: len(double.connections) == 2)
         assert len(double.requests) == 4
@@ -283,8 +283,8 @@ async def test_closing_leaves_no_connection(wire):
 
 async def test_models_are_discovered_and_a_ping_costs_nothing(wire):
     async with doubles.provider() as double:
-        assert await wire.adapter.models(wire.endpoint(double), SHORT) == (Discovered("double-1"),)
-        await wire.adapter.ping(wire.endpoint(double), SHORT)
+        assert await wire.adapter.models(wire.endpoint(double), ROOMY) == (Discovered("double-1"),)
+        await wire.adapter.ping(wire.endpoint(double), ROOMY)
 
     assert {seen.method for seen in double.requests} == {"GET"}
 
@@ -292,7 +292,7 @@ async def test_models_are_discovered_and_a_ping_costs_nothing(wire):
 async def test_a_ping_with_a_refused_key_says_so(wire):
     async with doubles.provider(script.error(401)) as double:
         with pytest.raises(Failed) as failed:
-            await wire.adapter.ping(wire.endpoint(double), SHORT)
+            await wire.adapter.ping(wire.endpoint(double), ROOMY)
 
     assert failed.value.fault.kind is ErrorKind.AUTH
 

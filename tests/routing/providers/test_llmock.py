@@ -13,7 +13,7 @@ from routing.terms.fault import Failed, Fault
 from routing.terms.request import Answer, Message, Request, Timeouts, Tool
 from routing.terms.secret import Secret
 from routing.terms.words import CredentialKind, ErrorKind, ProviderKind
-from tests.routing.providers.conftest import SHORT
+from tests.routing.providers.conftest import ROOMY, SHORT, patience
 
 REQUEST = Request([Message("user", "What is the weather in Paris?")], max_tokens=1)
 PROVIDERS = {ProviderKind.ANTHROPIC: ("anthropic", "claude-opus-5-5"), ProviderKind.OPENAI: ("openai", "gpt-6-sol")}
@@ -31,11 +31,11 @@ def endpoint(llmock: LLMock, kind: ProviderKind) -> Endpoint:
     return Endpoint(kind, provider, model, llmock.base_url(provider), None, key, CredentialKind.API_KEY)
 
 
-async def complete(endpoint: Endpoint, request: Request = REQUEST) -> Answer:
-    return await adapter_for(endpoint.kind).complete(endpoint, request, SHORT)
+async def complete(endpoint: Endpoint, request: Request = REQUEST, timeouts: Timeouts = ROOMY) -> Answer:
+    return await adapter_for(endpoint.kind).complete(endpoint, request, timeouts)
 
 
-async def streamed(endpoint: Endpoint, timeouts: Timeouts = SHORT) -> tuple[str, Answer]:
+async def streamed(endpoint: Endpoint, timeouts: Timeouts = ROOMY) -> tuple[str, Answer]:
     text, answer = "", None
     async for event in adapter_for(endpoint.kind).stream(endpoint, REQUEST, timeouts):  # type: ignore[attr-defined]
         if isinstance(event, TextDelta):
@@ -118,7 +118,7 @@ async def test_a_prompt_that_is_too_long_is_told_apart(llmock, endpoint):
 
 async def test_an_answer_that_does_not_come_is_given_up(llmock, endpoint):
     llmock.delay(1)
-    assert (await fault_of(complete(endpoint))).kind is ErrorKind.TIMEOUT
+    assert (await fault_of(complete(endpoint, timeouts=SHORT))).kind is ErrorKind.TIMEOUT
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ async def test_a_broken_stream_is_never_taken_for_an_answer(
     llmock, endpoint, break_: Callable[[LLMock], object], expected
 ):
     break_(llmock.reply("It is sunny and warm in Paris today."))
-    fault = await fault_of(streamed(endpoint))
+    fault = await fault_of(streamed(endpoint, patience(expected)))
 
     assert fault.kind is expected
     assert len(llmock.requests) == 1

@@ -10,7 +10,7 @@ from routing.terms.request import Timeouts
 from routing.terms.words import ErrorKind
 from tests import doubles
 from tests.doubles import script
-from tests.routing.providers.conftest import REQUEST, SHORT
+from tests.routing.providers.conftest import REQUEST, ROOMY, patience
 
 WHOLE = script.answer(
     "It works very well.",
@@ -23,7 +23,7 @@ WHOLE = script.answer(
 )
 
 
-async def streamed(wire, double, timeouts: Timeouts = SHORT, into: list[Event] | None = None) -> list[Event]:
+async def streamed(wire, double, timeouts: Timeouts = ROOMY, into: list[Event] | None = None) -> list[Event]:
     into = [] if into is None else into
     async for event in wire.adapter.stream(wire.endpoint(double), REQUEST, timeouts):
         into.append(event)
@@ -67,7 +67,7 @@ async def test_a_broken_stream_is_raised_and_met_once(wire, act, kind):
     events: list[Event] = []
     async with doubles.provider(act) as double:
         with pytest.raises(Failed) as failed:
-            await streamed(wire, double, into=events)
+            await streamed(wire, double, patience(kind), into=events)
 
         assert failed.value.fault.kind is kind
         assert not any(isinstance(event, StreamEnd) for event in events)
