@@ -18,6 +18,7 @@ from routing.models import Cooldown
 from routing.terms.request import Message, Request
 from routing.terms.words import ErrorKind, ProviderKind
 from tests.doubles import Act, script
+from tests.doubles.verdict import assert_clean
 from tests.routing.two_providers import ANTHROPIC, OPENAI, REQUEST, UPSTREAM, World, publish, two_providers
 
 pytestmark = pytest.mark.django_db
@@ -263,7 +264,7 @@ class TestAgainstLLMock:
         assert result.used_fallback
         assert [row[0] for row in self.world.attempts()] == ["first", "second"]
         assert len(self.mock.requests) == 2
-        self.mock.assert_resilient()
+        assert_clean(self.mock)
 
     def test_a_retry_after_is_not_beaten_by_later_calls(self) -> None:
         self.mock.rate_limit(retry_after=30, provider=str(self.kinds[0]))
@@ -271,10 +272,10 @@ class TestAgainstLLMock:
             assert isinstance(self.world.dispatch(), Result)
 
         assert [record.provider for record in self.mock.requests].count(str(self.kinds[0])) == 1
-        self.mock.assert_resilient()
+        assert_clean(self.mock)
 
     def test_a_hanging_primary_is_given_up(self) -> None:
         self.mock.delay(1, provider=str(self.kinds[0]))
         assert isinstance(self.world.dispatch(), Result)
         assert self.world.attempts()[0][3] == ErrorKind.TIMEOUT
-        self.mock.assert_resilient()
+        assert_clean(self.mock)

@@ -16,7 +16,9 @@ from tests.doubles import Double
 CANARY = "sk-canary-4711"
 # One token of answer keeps the wait for a first byte at first_token_s and a little.
 REQUEST = Request([Message("user", "Say it.")], max_tokens=1)
-ROOMY = Timeouts(connect_s=20, first_token_s=30, idle_s=30, total_s=60)  # no busy machine turns another fault into this one
+ROOMY = Timeouts(
+    connect_s=20, first_token_s=30, idle_s=30, total_s=60
+)  # no busy machine turns another fault into this one
 SHORT = Timeouts(connect_s=1, first_token_s=0.15, idle_s=0.15, total_s=5)
 
 
