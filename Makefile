@@ -35,8 +35,9 @@ run: install ## the same without sample history; both take BIND=127.0.0.1:8000 W
 test: install-dev chromium ## all tests; on an embedded database when DATABASE_URL is empty
 	$(PYTHON) -m pytest -n 2 -m "not soak and not services" $(T)
 
-services: install-dev ## the tests that want a PostgreSQL, Redis or RabbitMQ of the machine (CORTEX_TEST_*)
-	$(PYTHON) -m pytest -m services $(T)
+# CORTEX_TEST_DATABASE_URL, CORTEX_TEST_REDIS_URL and CORTEX_TEST_AMQP_URL name them; they may hold nothing that is needed.
+services: install-dev ## the tests that want a PostgreSQL, Redis and RabbitMQ of the machine
+	DATABASE_URL=$(CORTEX_TEST_DATABASE_URL) $(PYTHON) -m pytest -m "not soak" $(or $(T),tests/services tests/faults tests/routing/test_drain.py)
 
 soak: install-dev chromium ## slow fault and load runs
 	$(PYTHON) -m pytest -m soak $(T)

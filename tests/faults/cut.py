@@ -1,4 +1,4 @@
-"""A wire to PostgreSQL that can be cut and mended: a loopback port that passes bytes to the real server, or refuses."""
+"""A wire to a server that can be cut and mended: a loopback port that passes bytes to the real server, or refuses."""
 
 import contextlib
 import socket
@@ -9,16 +9,14 @@ from psycopg import ConnectionInfo
 
 
 class Cut:
-    """`with Cut(connection.connection.info) as wire:` — then `wire.url`, `wire.cut()`, `wire.mend()`."""
+    """`with Cut("127.0.0.1", 6379) as wire:` — then `wire.port`, `wire.cut()`, `wire.mend()`. A host with a slash is PostgreSQL's directory."""
 
-    def __init__(self, server: ConnectionInfo) -> None:
-        self._host, self._server_port = server.host, server.port
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._server_port = host, port
         self._pairs: list[socket.socket] = []
         self._listener: socket.socket | None = None
-        self._port = 0
+        self.port = 0
         self.mend()
-        user = server.user + (f":{server.password}" if server.password else "")
-        self.url = f"postgres://{user}@127.0.0.1:{self._port}/{server.dbname}"
 
     def __enter__(self) -> "Cut":
         return self
@@ -29,8 +27,8 @@ class Cut:
         self.cut()
 
     def mend(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self._port))
-        self._port = self._listener.getsockname()[1]
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def cut(self) -> None:
@@ -58,6 +56,13 @@ class Cut:
         server = socket.socket(socket.AF_UNIX)
         server.connect(f"{self._host}/.s.PGSQL.{self._server_port}")
         return server
+
+
+def to_postgres(server: ConnectionInfo) -> tuple[Cut, str]:
+    """A wire to that server, and the URL of its database over it."""
+    wire = Cut(server.host, server.port)
+    user = server.user + (f":{server.password}" if server.password else "")
+    return wire, f"postgres://{user}@127.0.0.1:{wire.port}/{server.dbname}"
 
 
 def _pass(one: socket.socket, other: socket.socket) -> None:
