@@ -7,6 +7,7 @@ openai      OpenAI's Chat Completions and every server that is compatible with i
 simulated   no provider at all; labelled so everywhere
 profiles    how each model behaves when it is simulated
 pool        HTTP clients, kept per event loop
+oauth       a token from an OAuth 2.0 token endpoint
 exchange    one HTTP exchange of an SDK: timeouts, size limit, JSON
 sse         the events of a streamed answer; anthropic_stream and openai_stream put them together
 chat        a conversation in Chat Completions' form

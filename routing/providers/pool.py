@@ -57,7 +57,7 @@ def sdk_client(endpoint: Endpoint, make: Callable[[httpx2.AsyncClient], Client])
         clients.sdk.move_to_end(key)
         return clients.sdk[key]  # type: ignore[return-value]  # one kind, one class
     if upstream not in clients.http:
-        clients.http[upstream] = _http_client(endpoint.address)
+        clients.http[upstream] = http_client(endpoint.address)
     made = clients.sdk[key] = make(clients.http[upstream])
     _trim(clients)
     return made
@@ -82,7 +82,8 @@ async def close_all() -> None:
         await asyncio.gather(*clients.closing, *(client.aclose() for client in clients.http.values()))
 
 
-def _http_client(address: str | None) -> httpx2.AsyncClient:
+def http_client(address: str | None) -> httpx2.AsyncClient:
+    """A client of its own, which speaks to the checked address alone; the caller closes it."""
     return httpx2.AsyncClient(
         transport=_Transport(address),
         trust_env=False,
