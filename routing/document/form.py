@@ -3,6 +3,7 @@
 One class a part. Every field has its default, so that a file names only what it means to say: absent keeps what is there.
 """
 
+import re
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -11,6 +12,16 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from routing.terms.words import BudgetAction, LabelSource, ProviderKind, SuccessFrom, TaskKind
+
+_OWN_HEADERS = (
+    "host",
+    "connection",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "accept-encoding",
+    "expect",
+)
 
 
 def _storable(text: str) -> str:
@@ -31,15 +42,30 @@ def _http(url: str) -> str:
         named = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         named = False
-    if not named or parts.username is not None or parts.query or parts.fragment:
+    if not named or parts.query or parts.fragment:
         raise ValueError("not an http(s) address of the form https://host[:port]/path")
+    if parts.username is not None:
+        raise ValueError("holds a user name or password; what opens a provider goes to `secret` of a credential")
     return url
+
+
+def _stripped(text: Any) -> Any:
+    """Without the line break that comes along when a key is pasted: in a header it would be refused, far from here."""
+    return text.strip() if isinstance(text, str) else text
 
 
 def _of_a_provider(variable: str) -> str:
     if variable.startswith(("CORTEX_", "DJANGO_", "DATABASE_", "CELERY_", "EMAIL_")):
         raise ValueError("names a secret of this server, not of a provider")
     return variable
+
+
+def _no_credential(header: str) -> str:
+    if re.search("auth|key|token|secret|cookie|session", header.lower()):
+        raise ValueError("may carry a secret: give it as the provider's credential, which is stored encrypted")
+    if header.lower() in _OWN_HEADERS:
+        raise ValueError("is set by the connection itself")
+    return header
 
 
 def plain(number: Decimal) -> str:
@@ -58,15 +84,16 @@ ProviderSlug = Annotated[str, Field(max_length=120, pattern=r"^[a-z0-9][a-z0-9._
 ModelName = Annotated[str, Field(max_length=241), Stored]
 Url = Annotated[str, Field(max_length=500), Stored, AfterValidator(_http)]
 # Names of variables that can only be meant as keys: a credential must not read the server's own secrets.
-Variable = Annotated[
-    str, Field(max_length=120, pattern=r"^[A-Z][A-Z0-9_]*_(KEY|TOKEN)$"), AfterValidator(_of_a_provider)
-]
+VARIABLE = r"^[A-Z][A-Z0-9_]*_(KEY|TOKEN)$"
+Variable = Annotated[str, Field(max_length=120, pattern=VARIABLE), AfterValidator(_of_a_provider)]
 Usd = Annotated[
     Decimal,
     BeforeValidator(_not_boolean),
     Field(ge=0, max_digits=20, decimal_places=10, allow_inf_nan=False),
     PlainSerializer(plain, return_type=str, when_used="json"),
 ]
+HeaderName = Annotated[str, Field(max_length=60, pattern=r"^[A-Za-z][A-Za-z0-9-]*$"), AfterValidator(_no_credential)]
+HeaderText = Annotated[str, Field(max_length=500, pattern=r"^[\x20-\x7e]*$")]
 Seconds = Annotated[float, BeforeValidator(_not_boolean), Field(gt=0, le=86_400, allow_inf_nan=False)]
 Share = Annotated[float, BeforeValidator(_not_boolean), Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, BeforeValidator(_not_boolean), Field(ge=0, le=2_000_000_000)]
@@ -74,6 +101,21 @@ Count = Annotated[int, BeforeValidator(_not_boolean), Field(ge=0, le=2_000_000_0
 
 class Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class Options(Part):
+    """What one provider's wire needs otherwise than its kind says; null leaves it to the kind and the model's name."""
+
+    headers: dict[HeaderName, HeaderText] | None = None  # sent with every request; never a credential
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+    reasoning: bool | None = None  # whether its models take reasoning_effort
+    stream_usage: bool | None = None  # false for a server that refuses stream_options
+    thinking: Literal["adaptive", "budget"] | None = None
+    max_tokens: Annotated[Count, Field(ge=1)] | None = None  # where the request sets none and the wire requires one
+    seed: Count | None = None  # of simulated answers
+    latency_scale: Annotated[float, BeforeValidator(_not_boolean), Field(ge=0, le=100, allow_inf_nan=False)] | None = (
+        None  # of simulated answers: 1 waits as long as the real model would
+    )
 
 
 class Provider(Part):
@@ -84,6 +126,7 @@ class Provider(Part):
     enabled: bool = True
     imported: bool = False
     rotation: list[ProviderSlug] = []
+    options: Options = Options()
     max_concurrency: Annotated[Count, Field(ge=1, le=10_000)] = 64
 
 
@@ -101,9 +144,10 @@ class Credential(Part):
     env: Variable | None = None
     oauth: OAuth | None = None
     priority: Annotated[Count, Field(le=1000)] = 0
-    secret: Annotated[str, Field(max_length=20_000), Stored] | None = Field(
+    # Taken in, never given out.
+    secret: Annotated[str, BeforeValidator(_stripped), Field(max_length=20_000), Stored] | None = Field(
         None, repr=False
-    )  # taken in, never given out
+    )
 
 
 class Price(Part):
@@ -216,6 +260,7 @@ class Route(Part):
     note: Note = ""
     tier_chain: bool = False
     rotation: list[ProviderSlug] = []  # of this route's tier chain; []: the providers' own
+    lower_tier_max_hops: Annotated[Count, Field(le=100)] | None = 2  # of its tier chain; null: all
     terminal_local: bool = False
     fallback: bool = True
     cooldown_s: Annotated[Seconds, Field(le=3600)] = 300

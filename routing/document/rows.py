@@ -8,7 +8,7 @@ from django.db.models import Prefetch
 from django.utils import timezone
 
 from routing import models as rows
-from routing.document.form import plain
+from routing.document.form import Options, plain
 from routing.document.table import SECTIONS, Part, Table, empty, key_of
 
 PROVIDER = ("slug", "name", "kind", "enabled", "imported", "rotation", "max_concurrency")
@@ -55,7 +55,17 @@ DEFINITION = (
     "complete_sources",
     "label_horizon_days",
 )  # a change restarts the evidence
-ROUTE = ("condition", "note", "tier_chain", "rotation", "terminal_local", "cooldown_s", "second_opinion", "background")
+ROUTE = (
+    "condition",
+    "note",
+    "tier_chain",
+    "rotation",
+    "lower_tier_max_hops",
+    "terminal_local",
+    "cooldown_s",
+    "second_opinion",
+    "background",
+)
 TIMEOUTS = ("connect_s", "first_token_s", "idle_s", "total_s")
 
 
@@ -78,7 +88,8 @@ def _day(value: date | None) -> str | None:
 
 def _providers() -> Iterable[Part]:
     for row in rows.Provider.objects.all():
-        yield {**_plain(row, PROVIDER), "base_url": row.base_url or None}
+        options = Options(**row.options).model_dump(mode="json")
+        yield {**_plain(row, PROVIDER), "base_url": row.base_url or None, "options": options}
 
 
 def _credentials() -> Iterable[Part]:

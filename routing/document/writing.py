@@ -32,7 +32,8 @@ class Writer:
 
     def provider(self, part: Part, old: Part | None) -> None:
         values = {name: part[name] for name in columns.PROVIDER if name != "slug"}
-        values |= {"base_url": part["base_url"] or "", **self.edited}
+        options = {name: value for name, value in part["options"].items() if value is not None}
+        values |= {"base_url": part["base_url"] or "", "options": options, **self.edited}
         row = self._put(rows.Provider, {"slug": part["slug"]}, values, old)
         if old is not None and moves(old, part):
             # A stored secret never goes to a new host.

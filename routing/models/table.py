@@ -15,6 +15,7 @@ class Provider(models.Model):
     simulate = models.BooleanField(default=False)  # answered by the simulated provider until a key is there
     imported = models.BooleanField(default=False)  # made by an import; does not dispatch until a person enables it
     rotation = models.JSONField(default=list, blank=True)  # provider slugs, for the tier chain
+    options = models.JSONField(default=dict, blank=True)  # of its wire; adapters list what they read
     max_concurrency = models.PositiveIntegerField(default=64)  # the bulkhead
     edited_at = models.DateTimeField(null=True, blank=True)  # last edit by hand; a file does not overwrite it unasked
 
@@ -28,8 +29,14 @@ class Credential(models.Model):
     secret = models.BinaryField(null=True, blank=True)  # Fernet token of a JSON object; null: none stored
     env = models.CharField(max_length=120, blank=True)
     oauth = models.JSONField(default=dict, blank=True)  # token_url, client_id, grant; no secrets
-    expires_at = models.DateTimeField(null=True, blank=True)
-    ready = models.BooleanField(default=True)  # False after a 401/403, until tested or replaced
+    expires_at = models.DateTimeField(null=True, blank=True)  # the secret's or, of OAuth, the access token's end
+    # When to ask the token server next. null: never by itself; a person must act where it is not ready.
+    refresh_at = models.DateTimeField(null=True, blank=True)
+    leased_until = models.DateTimeField(null=True, blank=True)  # a process is asking; until then no other does
+    refresh_failures = models.PositiveIntegerField(default=0)  # in a row
+    problem = models.CharField(max_length=300, blank=True)  # why the last try brought no token; the old one may still be good
+    refused_at = models.DateTimeField(null=True, blank=True)  # the last 401 that a new token was to mend
+    ready = models.BooleanField(default=True)  # False after a 401/403, until renewed, tested or replaced
     not_ready_reason = models.CharField(max_length=300, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)
     priority = models.PositiveSmallIntegerField(default=0)  # lower first
@@ -137,6 +144,7 @@ class Route(models.Model):
     tier_chain = models.BooleanField(default=False)
     # Provider slugs, for this route's tier chain; []: the providers' own.
     rotation = models.JSONField(default=list, blank=True)
+    lower_tier_max_hops = models.PositiveSmallIntegerField(default=2, null=True, blank=True)  # null: all of that tier
     terminal_local = models.BooleanField(default=False)
     background = models.BooleanField(default=False)
     second_opinion = models.BooleanField(default=False)

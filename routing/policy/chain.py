@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from routing.policy.table import TIERS, Model, Table
+from routing.policy.table import LOWER_TIER_MAX_HOPS, TIERS, Model, Table
 from routing.terms.words import CredentialKind, TaskKind
-
-LOWER_TIER_MAX_HOPS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,17 +13,25 @@ class Hop:
     credential_kind: CredentialKind
 
 
-def chain(table: Table, origin: str, lower_tier_max_hops: int | None = LOWER_TIER_MAX_HOPS) -> tuple[Hop, ...]:
+def chain(
+    table: Table,
+    origin: str,
+    *,
+    rotation: tuple[str, ...] = (),
+    lower_tier_max_hops: int | None = LOWER_TIER_MAX_HOPS,
+) -> tuple[Hop, ...]:
     """The hops after `origin` ("provider:model"), whether they are ready or not. () for a model without a tier, or unknown.
 
-    One model a provider and tier: the first in the order of slugs.
+    `rotation` is the order of providers; () asks the origin's provider for its own. One model a provider and tier: the first in the order
+    of slugs. `lower_tier_max_hops` None takes all of the lower tier.
     """
     model = table.models.get(origin)
     if model is None or model.tier not in TIERS or model.provider not in table.providers:
         return ()
-    rotation = table.providers[model.provider].rotation
-    same = _of_tier(table, model.tier, rotation)
-    lower = _of_tier(table, _below(model.tier), (model.provider, *rotation))
+    rotation = rotation or table.providers[model.provider].rotation
+    others = tuple(each for each in dict.fromkeys(rotation) if each != model.provider)
+    same = _of_tier(table, model.tier, others)
+    lower = _of_tier(table, _below(model.tier), (model.provider, *others))
     hops = [*same, *list(lower)[:lower_tier_max_hops]]
     return (
         *(Hop(each.key, CredentialKind.OAUTH) for each in hops),

@@ -37,6 +37,7 @@ class Reading:
     percent: float
     read_at: datetime
     resets_at: datetime | None = None
+    source: str = ""  # "pushed", or "computed" from our own calls
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from routing.policy import resolve
 from routing.policy.availability import Objection, credential_for, refusal
-from routing.policy.chain import chain
+from routing.policy.chain import Hop, chain
 from routing.policy.curve import Level, level
 from routing.policy.health import Health
 from routing.policy.table import LOCAL_ROLE, Model, Route, Table
@@ -118,8 +118,18 @@ class _Planner:
         if self.route is None and self.ask.override:
             origin = resolve.model(self.table, self.ask.override)
         if origin is not None and (self.route is None or self.route.tier_chain):
-            for hop in chain(self.table, origin):
+            for hop in self._hops(origin):
                 yield Step(hop.model, Role.FALLBACK, hop.credential_kind)
+
+    def _hops(self, origin: str) -> tuple[Hop, ...]:
+        if self.route is None:
+            return chain(self.table, origin)
+        return chain(
+            self.table,
+            origin,
+            rotation=self.route.rotation,
+            lower_tier_max_hops=self.route.lower_tier_max_hops,
+        )
 
     def _place(self, step: Step) -> None:
         """Make the step a candidate, or say why not; what the curve removes, the first ready model of the curve replaces."""

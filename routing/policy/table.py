@@ -9,6 +9,7 @@ from routing.terms.request import Timeouts
 from routing.terms.words import CredentialKind, ProviderKind, TaskKind
 
 TIERS = ("premium", "standard", "economy")  # of the fallback chain, from the top
+LOWER_TIER_MAX_HOPS = 2
 LOCAL_ROLE = "T4"  # "local emergency": appended to chains that must not hit zero
 
 
@@ -78,6 +79,8 @@ class Route:
     project: str | None = None
     condition: str = ""
     tier_chain: bool = False
+    rotation: tuple[str, ...] = ()  # providers, for this route's tier chain; (): the providers' own
+    lower_tier_max_hops: int | None = LOWER_TIER_MAX_HOPS  # None: all of that tier
     terminal_local: bool = False
     background: bool = False
     second_opinion: bool = False

@@ -113,6 +113,8 @@ def _routes() -> dict[tuple[str, str | None, str], Route]:
             project=row.project.slug if row.project else None,
             condition=row.condition,
             tier_chain=row.tier_chain,
+            rotation=tuple(row.rotation),
+            lower_tier_max_hops=row.lower_tier_max_hops,
             terminal_local=row.terminal_local,
             background=row.background,
             second_opinion=row.second_opinion,
@@ -164,7 +166,7 @@ def read_endpoints(
             not_ready[access.provider, access.name] = access.reason
     for row in ProviderRow.objects.filter(enabled=True):
         if row.simulate or row.kind == ProviderKind.SIMULATED:
-            endpoints[row.slug, None] = Endpoint(ProviderKind.SIMULATED, row.slug, "")
+            endpoints[row.slug, None] = Endpoint(ProviderKind.SIMULATED, row.slug, "", options=row.options)
             continue
         try:
             pinned = _pinned(row)
@@ -185,6 +187,7 @@ def _endpoint(row: ProviderRow, pinned: Pinned | None, access: Access | None) ->
         address=pinned.address if pinned else None,
         secret=access.secret if access else None,
         credential_kind=access.kind if access else CredentialKind.NONE,
+        options=row.options,
     )
 
 

@@ -224,6 +224,22 @@ def test_the_tier_chain_is_the_seeds(first, expected):
     assert [candidate.credential for candidate in found.candidates] == ["login"] * 5 + ["main"]
 
 
+def test_a_routes_own_rotation_stands_above_the_providers():
+    route = Route("vibe_coding", steps("codex"), tier_chain=True, rotation=("anthropic", "openai", "gemini"))
+    there = table(route, credentials=(OAUTH, API_KEY))
+    assert order(made("vibe_coding", in_table=there)) == ["codex", "opus", "gemini-pro", "gpt-5.2", "sonnet", "codex"]
+
+
+@pytest.mark.parametrize(
+    ("hops", "lower"),
+    [(0, []), (1, ["gpt-5.2"]), (2, ["gpt-5.2", "gemini-flash"]), (None, ["gpt-5.2", "gemini-flash", "sonnet"])],
+)
+def test_the_chain_takes_as_many_hops_of_the_lower_tier_as_the_route_says(hops, lower):
+    route = Route("vibe_coding", steps("codex"), tier_chain=True, lower_tier_max_hops=hops)
+    there = table(route, credentials=(OAUTH, API_KEY))
+    assert order(made("vibe_coding", in_table=there)) == ["codex", "gemini-pro", "opus", *lower, "codex"]
+
+
 def test_without_an_api_key_the_chain_lacks_its_last_hop():
     route = Route("vibe_coding", steps("codex"), tier_chain=True)
     there = table(route, credentials=(OAUTH,))
