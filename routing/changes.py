@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from routing import audit, credentials
 from routing.audit import Actor
-from routing.document import checks, edits, rows
+from routing.document import checks, edits, rows, secrecy
 from routing.document.table import (
     Change,
     Invalid,
@@ -76,6 +76,8 @@ def publish(
     Raises Stale when the table is not at `expected_revision`, Invalid with every problem of the edit or of the table it would
     make. Without `force`, parts that were edited by hand since the last load are such a problem.
     """
+    if secrecy.is_secret(reason):
+        raise Invalid([Problem("reason", secrecy.MEND)])
     with transaction.atomic():
         _lock()
         require(expected_revision)

@@ -2,7 +2,7 @@
 
 form        the parts and their fields (routing/schema.json is made from it)
 table       the table as a value: parse, merge, compare
-checks      what must hold of the whole
+checks      what must hold of the whole;  secrecy: secrets where they do not belong;  telling: differences as lines
 rows        rows → table;  writing: the differences → rows (only `routing.changes` calls it)
 loading     load, preview, dump;  stravinsky: the other form that load takes;  seed: what a new installation begins with
 """
@@ -12,6 +12,8 @@ from routing.document.form import schema
 from routing.document.loading import Loaded, dump, dump_stravinsky, load, preview, read
 from routing.document.seed import apply_environment, load_seed
 from routing.document.table import Change, Invalid, Problem
+from routing.document.telling import lines as diff_lines
+from routing.document.telling import summary as diff_summary
 
 __all__ = [
     "Change",
@@ -19,6 +21,8 @@ __all__ = [
     "Loaded",
     "Problem",
     "apply_environment",
+    "diff_lines",
+    "diff_summary",
     "dump",
     "dump_stravinsky",
     "load",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from routing import upstreams
 from routing.document.table import Part, Problem, Table, nearest
+from routing.policy.table import TIERS
 
 Where = Callable[[str, str], str]  # (section, key) → the path that the reader knows it by
 
@@ -82,8 +83,10 @@ def _known(table: Table, section: str, what: str, name: str | None, path: str) -
 def _providers(table: Table, where: Where) -> Iterator[Problem]:
     for key, part in table["providers"].items():
         path = where("providers", key)
-        for position, other in enumerate(part["rotation"]):
-            yield from _known(table, "providers", "provider", other, f"{path}.rotation[{position}]")
+        yield from _rotation(table, part["rotation"], f"{path}.rotation")
+        if key in part["rotation"]:
+            position = part["rotation"].index(key)
+            yield Problem(f"{path}.rotation[{position}]", f"'{key}' itself: its tier chain would come back to it")
         if part["base_url"]:
             refused = upstreams.refusal(part["base_url"])
             if refused:
@@ -107,6 +110,8 @@ def _models(table: Table, where: Where) -> Iterator[Problem]:
         path = where("models", key)
         yield from _known(table, "providers", "provider", part["provider"], f"{path}.provider")
         yield from _known(table, "quotas", "quota", part["quota"], f"{path}.quota")
+        if part["tier"] and part["tier"] not in TIERS:
+            yield Problem(f"{path}.tier", f"no tier '{part['tier']}': {', '.join(TIERS)}, or empty for none")
         if part["deprecated_at"] and part["retire_at"] and part["retire_at"] < part["deprecated_at"]:
             yield Problem(f"{path}.retire_at", "lies before deprecated_at")
     taken = Counter(
@@ -114,11 +119,28 @@ def _models(table: Table, where: Where) -> Iterator[Problem]:
     )
     for key, part in table["models"].items():
         for position, alias in enumerate(part["aliases"]):
-            if taken[part["provider"], alias] > 1:
+            if taken[part["provider"], alias] > 1 or (alias in table["models"] and alias != key):
                 yield Problem(f"{where('models', key)}.aliases[{position}]", f"'{alias}' names another model already")
+            elif mutual := _points_back(table, part, alias):
+                told = (
+                    f"'{mutual}' has '{part['slug']}' as an alias: the two point at each other; take one of them away"
+                )
+                yield Problem(f"{where('models', key)}.aliases[{position}]", told)
     for key, part in table["quotas"].items():
         path = f"{where('quotas', key)}.provider"
         yield from _known(table, "providers", "provider", part["provider"], path)
+
+
+def _points_back(table: Table, part: Part, alias: str) -> str | None:
+    """The model elsewhere that bears the alias as its slug, and the part's slug as an alias."""
+    return next(
+        (
+            key
+            for key, other in table["models"].items()
+            if other["slug"] == alias and other is not part and part["slug"] in other["aliases"]
+        ),
+        None,
+    )
 
 
 def _curves(table: Table, where: Where) -> Iterator[Problem]:
@@ -130,6 +152,10 @@ def _curves(table: Table, where: Where) -> Iterator[Problem]:
         if bounds != sorted(set(bounds)):
             yield Problem(f"{path}.steps", "must have growing bounds, each once")
         for index, step in enumerate(part["steps"]):
+            if not step["allowed"]:
+                yield Problem(
+                    f"{path}.steps[{index}].allowed", "leaves no model: name at least one, the cheapest or a local"
+                )
             for position, name in enumerate(step["allowed"]):
                 if name not in names:
                     place = f"{path}.steps[{index}].allowed[{position}]"
@@ -157,11 +183,35 @@ def _routes(table: Table, where: Where) -> Iterator[Problem]:
         path = where("routes", key)
         yield from _known(table, "task_types", "task type", part["task_type"], f"{path}.task_type")
         yield from _known(table, "projects", "project", part["project"], f"{path}.project")
-        if not part["steps"] and not part["tier_chain"]:
-            yield Problem(f"{path}.steps", "a route needs at least one step, or tier_chain")
-        for position, other in enumerate(part["rotation"]):
-            yield from _known(table, "providers", "provider", other, f"{path}.rotation[{position}]")
+        if not part["steps"]:
+            yield Problem(f"{path}.steps", "a route needs at least one step; its tier chain begins at the first")
+        yield from _rotation(table, part["rotation"], f"{path}.rotation")
         yield from _steps(table, part, part["steps"], f"{path}.steps")
+        yield from _tier_chain(table, part, f"{path}.tier_chain")
+
+
+def _rotation(table: Table, names: list[str], path: str) -> Iterator[Problem]:
+    for position, other in enumerate(names):
+        yield from _known(table, "providers", "provider", other, f"{path}[{position}]")
+        if other in names[:position]:
+            yield Problem(f"{path}[{position}]", f"'{other}' stands earlier in the rotation")
+
+
+def _tier_chain(table: Table, part: Part, path: str) -> Iterator[Problem]:
+    """A tier chain that could never hop anywhere."""
+    first = table["models"].get(part["steps"][0]) if part["tier_chain"] and part["steps"] else None
+    provider = table["providers"].get(first["provider"]) if first else None
+    if first is None or provider is None:
+        return
+    if not first["tier"]:
+        yield Problem(path, f"'{part['steps'][0]}' has no tier to hop within: give it one of {', '.join(TIERS)}")
+    elif not (part["rotation"] or provider["rotation"]):
+        yield Problem(path, f"'{first['provider']}' has no rotation to hop along: name the providers in `rotation`")
+    elif first["tier"] in TIERS:
+        tiers = TIERS[TIERS.index(first["tier"]) :][:2]
+        if not any(each["tier"] in tiers for each in table["models"].values() if each is not first):
+            named = " nor ".join(f"'{tier}'" for tier in tiers)
+            yield Problem(path, f"no other model is of tier {named}: there is nothing to hop to")
 
 
 def _steps(table: Table, part: Part, names: list[str], path: str) -> Iterator[Problem]:

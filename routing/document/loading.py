@@ -1,7 +1,8 @@
 """`load` and `dump` as commands and pages use them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ class Loaded:
 
     revision: int  # the table's, afterwards
     is_new: bool  # False: the document changed nothing
-    changes: list[dict[str, Any]]
+    changes: tuple[Change, ...]
 
 
 def load(raw: object, *, by: Actor, reason: str = "", force: bool = False, project: str | None = None) -> Loaded:
@@ -31,15 +32,18 @@ def load(raw: object, *, by: Actor, reason: str = "", force: bool = False, proje
     """
     with transaction.atomic():
         before = current_revision()
-        edit = _own_form(raw, project)
-        new = changes.publish(edit, by=by, reason=reason or "Loaded from a file", source="load", force=force)
+        with _in_its_paths(raw):
+            edit = _own_form(raw, project)
+            new = changes.publish(edit, by=by, reason=reason or "Loaded from a file", source="load", force=force)
     is_new = new.number != before
-    return Loaded(new.number, is_new, new.changes if is_new else [])
+    told = tuple(Change(**change) for change in new.changes) if is_new else ()
+    return Loaded(new.number, is_new, told)
 
 
 def preview(raw: object, *, force: bool = False, project: str | None = None) -> tuple[Change, ...]:
     """What `load` would change. Writes nothing. Raises Invalid."""
-    return changes.preview(_own_form(raw, project), source="load", force=force)
+    with _in_its_paths(raw):
+        return changes.preview(_own_form(raw, project), source="load", force=force)
 
 
 def dump() -> dict[str, list[Part]]:
@@ -47,8 +51,8 @@ def dump() -> dict[str, list[Part]]:
     return as_document(rows.dump())
 
 
-def dump_stravinsky(project: str | None = None) -> dict[str, Any]:
-    """The routes that `.stravinsky/routing.json` can say, in its form."""
+def dump_stravinsky(project: str | None = None) -> tuple[dict[str, Any], list[str]]:
+    """The routes that `.stravinsky/routing.json` can say, in its form, and the keys of those it cannot."""
     return stravinsky.write(rows.dump(), project)
 
 
@@ -61,6 +65,17 @@ def read(text: str | bytes) -> Any:
     except (ValueError, RecursionError) as error:
         message = "nested too deeply" if isinstance(error, RecursionError) else f"no JSON: {error}"
         raise Invalid([Problem("", message)]) from None
+
+
+@contextmanager
+def _in_its_paths(raw: object) -> Iterator[None]:
+    """Problems of the other form's fragment, at the paths of its own file."""
+    try:
+        yield
+    except Invalid as error:
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("routing"), Mapping):
+            raise
+        raise Invalid(stravinsky.paths_of(raw, error.problems)) from None
 
 
 def _own_form(raw: object, project: str | None) -> Mapping[str, Any]:

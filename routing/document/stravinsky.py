@@ -1,12 +1,14 @@
 """The other form that `load` takes: `.stravinsky/routing.json`, tasks on models with a chain of providers behind them."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError
 
-from routing.document import rows
+from routing.document import rows, secrecy
 from routing.document.checks import model_names, task_names
 from routing.document.form import Line, Note, Part, Seconds
 from routing.document.table import Invalid, Problem, Table, nearest, problems_of
@@ -15,6 +17,10 @@ PROVIDERS = {"claude": "anthropic"}  # its word → ours, where they differ
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,119}")
 FormT = TypeVar("FormT", bound=Part)
 BACK = {ours: theirs for theirs, ours in PROVIDERS.items()}
+CHAIN = "routing.fallback.chain"
+# Field of our route → where their file has it: once for all routes, or in the task's own object.
+_OF_ALL = {"rotation": CHAIN, "cooldown_s": "routing.fallback.cooldown_seconds", "fallback": "routing.fallback.enabled"}
+_OF_ONE = {"steps": "model", "tier_chain": "model", "note": "description"}
 
 
 class Target(Part):
@@ -31,7 +37,9 @@ class Fallback(Part):
 
 def read(raw: Mapping[str, Any], project: str | None = None) -> dict[str, Any]:
     """The file as a fragment of our document; routes of `project` when one is named. Raises Invalid with every path of the file."""
-    problems: list[Problem] = []
+    problems = [Problem(place, secrecy.MEND) for place in dict.fromkeys(secrecy.places(raw, ""))]
+    if problems:
+        raise Invalid(problems)  # what else is wrong would be told with the names that stand there
     top = _object(raw, "", ("routing",), problems)
     routing = _object(top.get("routing"), "routing", ("task_routing", "fallback"), problems)
     tasks = _object(routing.get("task_routing", {}), "routing.task_routing", None, problems)
@@ -39,7 +47,7 @@ def read(raw: Mapping[str, Any], project: str | None = None) -> dict[str, Any]:
     table = rows.dump()
     names = task_names(table)
     chain = enumerate(fallback.chain)
-    rotation = [_provider(table, name, f"routing.fallback.chain[{i}]", problems) for i, name in chain]
+    rotation = [_provider(table, name, f"{CHAIN}[{i}]", problems) for i, name in chain]
     routes = []
     for task, content in tasks.items():
         path = f"routing.task_routing.{task}"
@@ -77,23 +85,56 @@ def _form(form: type[FormT], raw: object, path: str, problems: list[Problem]) ->
         return None
 
 
-def write(table: Table, project: str | None = None) -> dict[str, Any]:
-    """The routes that such a file can say (those with a rotation of their own), in its form: write(read(x)) is x."""
-    tasks, fallback = {}, Fallback()
-    for part in table["routes"].values():
-        if part["project"] != project or part["condition"] or not part["rotation"] or not part["steps"]:
-            continue
-        provider, _, _ = part["steps"][0].partition(":")
-        model = table["models"][part["steps"][0]]
-        tasks[part["task_type"]] = {
-            "provider": BACK.get(provider, provider),
-            # Theirs is the vendor's name of the model, which our slugs have as their longest alias.
-            "model": max((model["slug"], *model["aliases"]), key=len),
-            "description": part["note"],
-        }
-        chain = [BACK.get(name, name) for name in part["rotation"]]
-        fallback = Fallback(enabled=part["fallback"], chain=chain, cooldown_seconds=part["cooldown_s"])
-    return {"routing": {"task_routing": tasks, "fallback": fallback.model_dump(mode="json")}}
+def paths_of(raw: Mapping[str, Any], problems: Iterable[Problem]) -> list[Problem]:
+    """Problems of the fragment that `read` made, each once and at the place of the file that it comes from."""
+    tasks = list(raw["routing"].get("task_routing", {}))
+    return list(dict.fromkeys(replace(problem, path=_path(problem.path, tasks)) for problem in problems))
+
+
+def _path(path: str, tasks: Sequence[str]) -> str:
+    found = re.fullmatch(r"routes\[(\d+)\](?:\.(\w+))?(.*)", path)
+    if found is None:
+        return "project" if path.startswith("projects[") else path
+    index, field, rest = found.groups()
+    if field in _OF_ALL:
+        return _OF_ALL[field] + (rest if field == "rotation" else "")
+    there = _OF_ONE.get(field, "")
+    return f"routing.task_routing.{tasks[int(index)]}" + (f".{there}" if there else "")
+
+
+def write(table: Table, project: str | None = None) -> tuple[dict[str, Any], list[str]]:
+    """The routes that such a file can say, in its form, and the keys of those that it cannot. write(read(x)) is x.
+
+    It can say one model a task and one chain for all: of a project its routes of one step; of no project those with a rotation of
+    their own. Where their chains differ, the most frequent one is written.
+    """
+    plain = {key: part for key, part in table["routes"].items() if part["project"] == project and not part["condition"]}
+    able = {key: part for key, part in plain.items() if len(part["steps"]) == 1 and (project or part["rotation"])}
+    chains = Counter(_chain(part) for part in able.values())
+    most = max(chains, key=lambda each: chains[each]) if chains else (True, 300.0)
+    told = {key: part for key, part in able.items() if _chain(part) == most}
+    enabled, cooldown_s, *rotation = most
+    fallback = {
+        "enabled": enabled,
+        "chain": [BACK.get(name, name) for name in rotation],
+        "cooldown_seconds": int(cooldown_s) if cooldown_s == int(cooldown_s) else cooldown_s,
+    }
+    tasks = {part["task_type"]: _target(table, part) for part in told.values()}
+    return {"routing": {"task_routing": tasks, "fallback": fallback}}, [key for key in plain if key not in told]
+
+
+def _chain(part: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (part["fallback"], part["cooldown_s"], *part["rotation"])
+
+
+def _target(table: Table, part: Mapping[str, Any]) -> dict[str, str]:
+    model = table["models"][part["steps"][0]]
+    return {
+        "provider": BACK.get(model["provider"], model["provider"]),
+        # Theirs is the vendor's name of the model, which our slugs have as their longest alias.
+        "model": max((model["slug"], *model["aliases"]), key=len),
+        "description": part["note"],
+    }
 
 
 def _provider(table: Table, name: str, path: str, problems: list[Problem]) -> str:

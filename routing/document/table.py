@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError, create_model
 
-from routing.document.form import FORMS
+from routing.document import secrecy
+from routing.document.form import FORMS, VARIABLE
 from routing.document.form import Part as FormPart
 
 Part = dict[str, Any]
@@ -110,7 +111,7 @@ def parse(raw: object) -> tuple[dict[str, list[Part]], list[Problem]]:
     problems: list[Problem] = []
     for section, parts in raw.items():
         if section not in FORMS:
-            problems.append(Problem(str(section), f"unknown field{nearest(str(section), FORMS)}"))
+            problems.append(Problem(secrecy.shown(str(section)), f"unknown field{nearest(str(section), FORMS)}"))
         elif not isinstance(parts, list):
             problems.append(Problem(section, "not a list"))
         else:
@@ -119,11 +120,15 @@ def parse(raw: object) -> tuple[dict[str, list[Part]], list[Problem]]:
 
 
 def _read(section: str, raw: object, path: str, problems: list[Problem]) -> Part:
+    secret = [Problem(place, secrecy.MEND) for place in dict.fromkeys(secrecy.places(raw, path, section))]
     try:
-        return _FRAGMENTS[section].model_validate(raw).model_dump(mode="json", exclude_unset=True)
+        part = _FRAGMENTS[section].model_validate(raw).model_dump(mode="json", exclude_unset=True)
     except ValidationError as error:
-        problems += problems_of(error, path)
+        told = {problem.path for problem in secret}
+        problems += [*secret, *(problem for problem in problems_of(error, path) if problem.path not in told)]
         return {}
+    problems += secret
+    return {} if secret else part
 
 
 def _twins(fragment: Mapping[str, list[Part]]) -> Iterator[Problem]:
@@ -228,6 +233,10 @@ _WORDS = {
     "decimal_whole_digits": "has too many digits",
     "decimal_max_places": "has more than 10 decimals",
 }
+_HINTS = {VARIABLE: ": name a variable, as OPENAI_API_KEY; a key itself goes to `secret`"}
+_NAMES_OF_SECRETS = frozenset(
+    {"key", "api_key", "apikey", "token", "access_token", "refresh_token", "password", "client_secret", "authorization"}
+)
 
 
 def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
@@ -243,12 +252,14 @@ def path_of(location: Iterable[str | int]) -> str:
         if isinstance(step, int):
             path += f"[{step}]"
         elif not step.startswith(("function-", "literal[", "constrained-")):
-            path += f".{step}" if path else step
+            path += f".{secrecy.shown(step)}" if path else secrecy.shown(step)
     return path
 
 
 def _message(item: Any) -> str:
     kind = item["type"]
+    if kind == "extra_forbidden" and str(item["loc"][-1]).lower() in _NAMES_OF_SECRETS:
+        return "unknown field; what opens a provider goes to `secret` of a credential, which is stored encrypted"
     if kind in _WORDS:
         return _WORDS[kind]
     if kind.startswith(("float", "int", "decimal")):
@@ -258,5 +269,6 @@ def _message(item: Any) -> str:
     if kind == "value_error":
         return str(item["ctx"]["error"])
     if kind == "string_pattern_mismatch":
-        return f"does not have the form {item['ctx']['pattern']}"
+        form = item["ctx"]["pattern"]
+        return f"does not have the form {form}{_HINTS.get(form, '')}"
     return str(item["msg"][:1].lower() + item["msg"][1:]).replace("input should be", "must be")

@@ -17,5 +17,9 @@ class Command(BaseCommand):
         parser.add_argument("--project", help="with --stravinsky: the project whose routes to write")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        table = document.dump_stravinsky(options["project"]) if options["stravinsky"] else document.dump()
+        table: object = document.dump()
+        if options["stravinsky"]:
+            table, unsaid = document.dump_stravinsky(options["project"])
+            if unsaid:
+                self.stderr.write(f"Left out, for that form cannot say them: {', '.join(unsaid)}.")
         self.stdout.write(json.dumps(table, indent=2, ensure_ascii=False))

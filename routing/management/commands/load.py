@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ class Command(BaseCommand):
         try:
             raw = document.read(_content(options["file"]))
             if options["dry_run"]:
-                changes = document.preview(raw, force=options["force"], project=options["project"])
-                self._say([change.as_dict() for change in changes], None, options["json"])
+                self._say(
+                    document.preview(raw, force=options["force"], project=options["project"]), None, options["json"]
+                )
                 return
             done = document.load(
                 raw,
@@ -41,18 +43,20 @@ class Command(BaseCommand):
             )
         except document.Invalid as error:
             raise CommandError(f"Nothing was loaded.\n{error}") from None
-        self._say(done.changes if done.is_new else [], done.revision, options["json"])
+        self._say(done.changes, done.revision, options["json"])
 
-    def _say(self, changes: list[dict[str, Any]], revision: int | None, as_json: bool) -> None:
+    def _say(self, changes: Sequence[document.Change], revision: int | None, as_json: bool) -> None:
         if as_json:
-            self.stdout.write(json.dumps({"revision": revision, "changes": changes}))
+            told = [change.as_dict() for change in changes]
+            self.stdout.write(json.dumps({"revision": revision, "changes": told}))
             return
-        for change in changes:
-            self.stdout.write(f"{change['path']}: {_short(change['before'])} → {_short(change['after'])}")
+        for line in document.diff_lines(changes):
+            self.stdout.write(line)
         if not changes:
             self.stdout.write("Nothing changes." if revision is None else "Nothing changed.")
-        elif revision is not None:
-            self.stdout.write(f"Published as revision {revision}.")
+        else:
+            end = "Nothing was written: a dry run." if revision is None else f"Published as revision {revision}."
+            self.stdout.write(f"{document.diff_summary(changes)}. {end}")
 
 
 def _content(name: str) -> bytes:
@@ -62,7 +66,3 @@ def _content(name: str) -> bytes:
         return Path(name).read_bytes()
     except OSError as error:
         raise CommandError(f"{name} cannot be read: {error.strerror}") from error
-
-
-def _short(value: Any) -> str:
-    return "–" if value is None else json.dumps(value, ensure_ascii=False)

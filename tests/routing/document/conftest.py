@@ -1,0 +1,15 @@
+import pytest
+
+from routing import document
+from routing.audit import SYSTEM
+from tests.routing.document.tables import SMALL
+
+
+@pytest.fixture
+def small(db: None) -> None:
+    document.load(SMALL, by=SYSTEM)
+
+
+@pytest.fixture
+def seed(db: None) -> None:
+    document.load_seed()

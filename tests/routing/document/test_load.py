@@ -1,0 +1,150 @@
+"""What a load does, and what it never does."""
+
+import json
+from datetime import date
+
+import pytest
+
+from routing import changes, document
+from routing.audit import SYSTEM
+from routing.document.table import as_table, compare, path_of
+from routing.models import Credential, Model, Price, Provider, Revision, TaskType
+from tests.routing.document.tables import PERSON, SMALL, problems_of, with_part
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_load_is_all_or_nothing(small: None) -> None:
+    raw = {"projects": [{"slug": "site"}], "routes": [{"task_type": "coding", "steps": ["nobody"]}]}
+    problems_of(raw)
+    assert document.dump()["projects"] == []
+    assert Revision.objects.count() == 1
+
+
+def test_loading_what_was_dumped_changes_nothing(seed: None) -> None:
+    before = document.dump()
+    done = document.load(json.loads(json.dumps(before)), by=SYSTEM)
+    assert not done.is_new
+    assert done.changes == ()
+    assert document.dump() == before
+    assert Revision.objects.count() == 1
+
+
+def test_a_dump_makes_the_same_table_in_an_empty_database(seed: None) -> None:
+    dumped = document.dump()
+    changes.publish(lambda whole: {section: [] for section in whole}, by=PERSON, reason="", source="console")
+    assert not any(document.dump().values())
+    assert not Provider.objects.exists()
+    document.load(dumped, by=SYSTEM)
+    assert document.dump() == dumped
+
+
+def test_what_a_file_does_not_name_stays(small: None) -> None:
+    document.load(with_part("models", provider="openai", slug="codex", tier="premium"), by=SYSTEM)
+    codex = Model.objects.get(slug="codex")
+    assert (codex.tier, codex.upstream_id, codex.aliases) == ("premium", "gpt-6.1-sol", ["gpt-codex"])
+    assert Model.objects.count() == 3
+
+
+def test_one_timeout_changes_alone(small: None) -> None:
+    document.load(with_part("routes", task_type="coding", timeouts={"idle_s": 5}), by=SYSTEM)
+    (route,) = document.dump()["routes"]
+    assert route["timeouts"] == {"connect_s": 2, "first_token_s": 30, "idle_s": 5, "total_s": 600}
+
+
+def test_what_a_person_edited_is_not_overwritten_unasked(small: None) -> None:
+    changes.change_route("coding", ["openai:small"], by=PERSON, reason="cheaper")
+    (problem,) = problems_of(SMALL)
+    assert problem.startswith("routes[0]: was edited by hand at ")
+    assert document.load(SMALL, by=SYSTEM, force=True).changes
+    assert not document.load(SMALL, by=SYSTEM).is_new  # the edit by hand is forgotten with it
+
+
+def test_a_file_that_agrees_with_the_edit_needs_no_force(small: None) -> None:
+    changes.change_route("coding", ["openai:small"], by=PERSON, reason="cheaper")
+    agreeing = with_part("routes", task_type="coding", steps=["small"])
+    assert not document.load(agreeing, by=SYSTEM).is_new
+
+
+def test_a_dry_run_tells_the_diff_and_writes_nothing(small: None) -> None:
+    raw = with_part("routes", task_type="coding", steps=["small"])
+    (change,) = document.preview(raw)
+    assert change.as_dict() == {
+        "path": "routes[coding].steps",
+        "before": ["openai:codex", "openai:small"],
+        "after": ["openai:small"],
+    }
+    assert Revision.objects.count() == 1
+
+
+def test_a_secret_is_taken_in_kept_and_never_given_out(small: None) -> None:
+    canary = "sk-canary-0123456789"
+    document.load(with_part("credentials", provider="openai", name="main", secret=canary), by=SYSTEM)
+    document.load(SMALL, by=SYSTEM)
+    row = Credential.objects.get()
+    assert row.secret is not None
+    everything = json.dumps(document.dump()) + json.dumps(list(Revision.objects.values()), default=str)
+    assert canary not in everything
+    assert canary.encode() not in bytes(row.secret)
+
+
+def test_a_malformed_credential_is_refused_without_repeating_its_secret(small: None) -> None:
+    raw = with_part("credentials", provider="openai", secret="sk-canary\0", priority="first")
+    assert not any("canary" in problem for problem in problems_of(raw))
+
+
+def test_a_stored_secret_never_goes_to_a_new_host(small: None) -> None:
+    document.load(with_part("credentials", provider="openai", name="main", secret="sk-1"), by=SYSTEM)
+    moved = {"providers": [{"slug": "openai", "base_url": "https://elsewhere.example"}]}
+    changes.publish(moved, by=PERSON, reason="moved", source="console")
+    row = Credential.objects.get()
+    assert row.secret is None
+    assert row.env == ""  # nor does the environment's
+    assert not row.ready
+
+
+def test_another_kind_of_provider_clears_the_secret_too(small: None) -> None:
+    document.load(with_part("credentials", provider="openai", name="main", secret="sk-1"), by=SYSTEM)
+    document.load(with_part("providers", slug="openai", kind="anthropic"), by=SYSTEM)
+    assert Credential.objects.get().secret is None
+
+
+def test_an_override_of_a_price_holds_from_now_on_and_can_be_taken_back(small: None) -> None:
+    price = {"input": "1.75", "output": "14", "cache_read": "0.175"}
+    document.load(with_part("models", provider="openai", slug="codex", price=price), by=SYSTEM)
+    codex = next(part for part in document.dump()["models"] if part["slug"] == "codex")
+    assert codex["price"] == {**price, "cache_write": None}
+    document.load(with_part("models", provider="openai", slug="codex", price=None), by=SYSTEM)
+    assert not Price.objects.exists()
+
+
+def test_another_upstream_model_is_another_version(small: None) -> None:
+    document.load(with_part("models", provider="openai", slug="codex", tags=["code"]), by=SYSTEM)
+    assert Model.objects.get(slug="codex").version == 1
+    document.load(with_part("models", provider="openai", slug="codex", upstream_id="gpt-7"), by=SYSTEM)
+    assert Model.objects.get(slug="codex").version == 2
+
+
+def test_another_success_definition_restarts_the_evidence(small: None) -> None:
+    document.load(with_part("task_types", slug="coding", margin=0.05), by=SYSTEM)
+    assert TaskType.objects.get(slug="coding").definition_version == 1
+    document.load(with_part("task_types", slug="coding", label_horizon_days=5), by=SYSTEM)
+    assert TaskType.objects.get(slug="coding").definition_version == 2
+
+
+def test_an_exploration_is_fixed_within_a_night(small: None) -> None:
+    raw = with_part(
+        "explorations", task_type="coding", share=0.1, challengers=["small"], usd_cap="3", until="2099-01-01"
+    )
+    document.load(raw, by=SYSTEM)
+    first = document.dump()["explorations"][0]
+    assert date.fromisoformat(first["starts_on"]) > date.today()  # noqa: DTZ011 - nights are UTC, and so is the test
+    document.load(with_part("explorations", task_type="coding", usd_cap="5"), by=SYSTEM)
+    (same,) = document.dump()["explorations"]
+    assert same == {**first, "usd_cap": "5"}
+
+
+def test_equal_tables_have_no_differences_and_a_path_says_where() -> None:
+    table = as_table({"projects": [{"slug": "a"}]})
+    assert compare(table, as_table({"projects": [{"slug": "a"}]})) == ()
+    assert path_of(("routes", 3, "steps", 1)) == "routes[3].steps[1]"
