@@ -3,7 +3,7 @@
 The hot path: no query, no ORM, no thread. All it knows is the snapshot; all it tells goes to the local spool before the answer.
 """
 
-from routing.dispatch.call import dispatch
-from routing.dispatch.outcome import Opinion, Refused, Result
+from routing.dispatch.call import Told, dispatch, stream
+from routing.dispatch.outcome import Begun, Opinion, Refused, Result
 
-__all__ = ["Opinion", "Refused", "Result", "dispatch"]
+__all__ = ["Begun", "Opinion", "Refused", "Result", "Told", "dispatch", "stream"]

@@ -26,7 +26,7 @@ class Wish:
     project: str | None = None
     session: str = ""
     background: bool = False
-    context: frozenset[str] = frozenset()
+    context: tuple[str, ...] = ()
     override: str | None = None
     override_text: str | None = None
     fallback: Literal["route", "none"] = "route"
@@ -49,17 +49,18 @@ def asked(table: Table, wish: Wish, caller: Caller) -> Asked:
     override = _override(table, wish)
     ask = Ask(
         task_type=_task_type(table, wish, caller),
-        project=wish.project or caller.project,
+        project=resolve.project(table, wish.project) if wish.project else caller.project,
         background=wish.background,
         override=override,
         fallback=wish.fallback,
-        author=resolve.model(table, wish.author) if wish.author else None,
+        author=resolve.author(table, wish.author) if wish.author else None,
         size=wish.size_bytes // 4,
         max_tokens=wish.max_tokens,
         needs=_needs(wish),
         context=wish.context,
         allowed_models=caller.allowed_models,
         client=caller.client,
+        scopes=frozenset({f"client:{caller.client}", f"key:{caller.prefix}"}),
     )
     request = Request(
         messages=wish.messages,

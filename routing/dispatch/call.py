@@ -2,29 +2,34 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from routing import circuits, recorder, snapshot
-from routing.attempt import Tried, attempt
+from routing.attempt import Progress, Tried, attempt, streamed
 from routing.clients import Caller
 from routing.dispatch import records, refusals
 from routing.dispatch.bulkheads import Busy, bulkhead
-from routing.dispatch.metrics import ATTEMPTS, CALLS, SECONDS
-from routing.dispatch.outcome import Ending, Opinion, Refused, Result, ending_of
-from routing.policy.chain import chain
-from routing.policy.draw import canonical, drawn, uniform
+from routing.dispatch.ledger import Ledger
+from routing.dispatch.opinion import opinion
+from routing.dispatch.outcome import Begun, Ending, Refused, Result, at_its_deadline, broken, ending_of
+from routing.policy.draw import drawn, uniform
 from routing.policy.errors import Next, consequence
 from routing.policy.plan import route_of
 from routing.providers.registry import adapter_for
 from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate
+from routing.terms.event import Event, StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
 from routing.terms.fault import Fault
 from routing.terms.ids import item_of, uuid7
-from routing.terms.record import AttemptRecord, Intent, Outcome
+from routing.terms.record import AttemptRecord, Intent
 from routing.terms.request import Ask, Request, Timeouts
 from routing.terms.words import ErrorKind, ProviderKind, Role, Status
+
+Told: TypeAlias = Begun | TextDelta | ThinkingDelta | ToolCallDelta | Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +49,38 @@ async def dispatch(ask: Ask, request: Request, caller: Caller, facts: Facts = Fa
 
     `resolve.Unknown` and `resolve.Ambiguous` come up for an override that names no one model.
     """
+    async with aclosing(_call(ask, request, caller, facts, streams=False).run()) as told:  # type: ignore[type-var]  # a generator
+        async for each in told:
+            if isinstance(each, Result):
+                return each
+    raise RuntimeError("A call ended without a word")
+
+
+async def stream(ask: Ask, request: Request, caller: Caller, facts: Facts = Facts()) -> AsyncIterator[Told]:
+    """The same as it is written: Begun with the first content, deltas, and last the Result.
+
+    Until Begun another candidate takes over unseen; after it a fault is the end, raised as Refused. Who closes the iterator early
+    has gone away: the provider's work ends, and the call is `cancelled`.
+    """
+    async with aclosing(_call(ask, request, caller, facts, streams=True).run()) as told:  # type: ignore[type-var]  # a generator
+        async for each in told:
+            yield each
+
+
+def _call(ask: Ask, request: Request, caller: Caller, facts: Facts, *, streams: bool) -> "_Call":
     try:
         known = snapshot.current()
     except snapshot.NotLoaded as error:
         raise Refused(503, "not_ready", str(error), retryable=True, retry_after_s=1) from None
-    return await _Call(known, ask, request, caller, facts).run()
+    return _Call(known, ask, request, caller, facts, streams=streams)
 
 
 class _Call:
-    def __init__(self, known: Snapshot, ask: Ask, request: Request, caller: Caller, facts: Facts) -> None:
+    def __init__(
+        self, known: Snapshot, ask: Ask, request: Request, caller: Caller, facts: Facts, *, streams: bool
+    ) -> None:
         self.known, self.ask, self.request, self.caller, self.facts = known, ask, request, caller, facts
+        self.streams = streams
         self.started_at, self.begun = datetime.now(UTC), time.perf_counter()
         self.id = uuid7(self.started_at)
         self.plan = known.plan(ask, self.started_at)
@@ -64,29 +91,32 @@ class _Call:
         self.item = item_of(ask.task_type, caller.client, facts.session or str(self.id))
         self.u = uniform(self.item, known.draw_key)
         self.candidates, self.propensity = drawn(self.plan, self.u)
-        self.attempts: list[AttemptRecord] = []
+        self.ledger = Ledger(known, self.plan, self._intent(facts))
         self.larger_than: int | None = None  # after "context too long": only windows beyond this one
         self.shed = False  # a candidate was left out because its provider is full
 
-    async def run(self) -> Result:
+    async def run(self) -> AsyncIterator[Told]:
+        """What the caller is told, the Result last."""
         try:
-            recorder.start(self._intent())
+            self.ledger.start()
         except recorder.Full as error:
             raise Refused(
                 503, "recording_unavailable", f"The call cannot be recorded: {error}", retryable=True, retry_after_s=5
             ) from None
         try:
-            return await self._run()
-        except asyncio.CancelledError:
-            self._finish(Status.CANCELLED, "cancelled", "the client went away")
+            async with aclosing(self._served()) as told:  # type: ignore[type-var]  # a generator
+                async for each in told:
+                    yield each
+        except (asyncio.CancelledError, GeneratorExit):
+            self.ledger.finish(Status.CANCELLED, "cancelled", "the client went away")
             raise
         except Refused:
             raise
         except BaseException:
-            self._finish(Status.ERROR, "internal", "an error of Cortex itself")
+            self.ledger.finish(Status.ERROR, "internal", "an error of Cortex itself")
             raise
 
-    async def _run(self) -> Result:
+    async def _served(self) -> AsyncIterator[Told]:
         spent = refusals.budget(self.known.health.spent, self.ask, self.caller)
         if spent is not None:
             raise self._refused(spent, Status.BLOCKED)
@@ -96,14 +126,27 @@ class _Call:
             if not self._is_open_to(candidate):
                 continue
             if last is not None:
-                recorder.fall_back(self.id, self.attempts[-1], candidate.key)
+                self.ledger.fall_back(candidate)
+            tried: Tried | None = None
             try:
-                tried = await self._try(candidate)
+                async with aclosing(self._try(candidate)) as events:  # type: ignore[type-var]  # a generator
+                    async for event in events:
+                        if isinstance(event, Tried):
+                            tried = event
+                        elif isinstance(event, StreamStart):
+                            yield self._begun(candidate, event)
+                        elif isinstance(event, TextDelta | ThinkingDelta | ToolCallDelta):
+                            yield event
             except Busy:
                 self.shed = True
                 continue
+            if tried is None:
+                raise RuntimeError(f"The try of {candidate.key} ended without a word")
             if tried.fault is None:
-                return await self._result(candidate, tried)
+                yield await self._result(candidate, tried)
+                return
+            if tried.has_begun:
+                raise self._refused(broken(tried.fault, candidate.key), Status.PARTIAL)
             last = candidate, tried.fault
             if not self._may_go_on(candidate, tried.fault):
                 break
@@ -128,123 +171,93 @@ class _Call:
         model = self.known.table.models.get(candidate.key)
         return model.context_window if model else None
 
-    async def _try(self, candidate: Candidate) -> Tried:
-        """One attempt: in its provider's bulkhead, bounded by what is left, noted for the next calls. Raises Busy."""
+    async def _try(self, candidate: Candidate) -> AsyncIterator[Event | Tried]:
+        """One attempt, its Tried last: in its provider's bulkhead, bounded by what is left, written down. Raises Busy."""
         endpoint = self.known.endpoint(candidate)
         if endpoint is None:
             fault = Fault(ErrorKind.CONFIG, f"{candidate.key}: the credential is not there any more")
-            return self._noted(candidate, Tried(datetime.now(UTC), 0, fault=fault))
+            yield self.ledger.note(candidate, Tried(datetime.now(UTC), 0, fault=fault))
+            return
         capacity = self.known.capacity.get(candidate.provider, 64)
-        started_at, begun = datetime.now(UTC), time.perf_counter()
+        started_at, begun, progress = datetime.now(UTC), time.perf_counter(), Progress()
+        tried: Tried | None = None
         try:
             async with bulkhead(candidate.provider, capacity).place():
                 left_s = max(self.deadline - time.perf_counter(), 0.0)
                 limits = replace(self.timeouts, total_s=left_s)
                 adapter = adapter_for(candidate.kind)
-                tried = await attempt(adapter, candidate, endpoint, self.request, limits)
-        except asyncio.CancelledError:
-            total_ms = round((time.perf_counter() - begun) * 1000)
-            gone = Fault(ErrorKind.CANCELLED, "the client went away")
-            self._noted(candidate, Tried(started_at, total_ms, fault=gone))
+                if not self.streams:
+                    tried = await attempt(adapter, candidate, endpoint, self.request, limits)
+                else:
+                    events = streamed(adapter, candidate, endpoint, self.request, limits, progress)
+                    async with aclosing(events) as told:  # type: ignore[type-var]  # a generator
+                        async for event in told:
+                            if isinstance(event, Tried):
+                                tried = event
+                            else:
+                                yield event
+        except (asyncio.CancelledError, GeneratorExit):
+            gone = Tried(
+                started_at,
+                round((time.perf_counter() - begun) * 1000),
+                fault=Fault(ErrorKind.CANCELLED, "the client went away"),
+                ttft_ms=progress.ttft_ms,
+                start=progress.start,
+                seen=progress.usage(),
+            )
+            self.ledger.note(candidate, gone)
             raise
-        return self._noted(candidate, self._judged(tried, candidate))
+        if tried is not None:
+            yield self.ledger.note(candidate, at_its_deadline(tried, self.deadline))
 
-    def _judged(self, tried: Tried, candidate: Candidate) -> Tried:
-        """A timeout at the caller's own deadline is not the provider's fault."""
-        fault = tried.fault
-        if fault is not None and fault.kind is ErrorKind.TIMEOUT and time.perf_counter() >= self.deadline:
-            return replace(tried, fault=replace(fault, kind=ErrorKind.DEADLINE))
-        return tried
-
-    def _noted(self, candidate: Candidate, tried: Tried, role: Role | None = None) -> Tried:
-        """Written among the attempts, counted, and told to the circuits."""
-        record = records.attempt_of(
-            candidate,
-            tried,
-            number=len(self.attempts) + 1,
-            role=role or candidate.role,
-            propensity=None if self.attempts else self.propensity,
-            rates=self.known.rates.get(candidate.key),
+    def _begun(self, candidate: Candidate, start: StreamStart) -> Begun:
+        return Begun(
+            request_id=self.id,
+            task_type=self.ask.task_type,
+            provider=candidate.provider,
+            model=candidate.model,
+            served_model=start.served_model,
+            attempts=len(self.ledger.attempts) + 1,
+            used_fallback=candidate.role is Role.FALLBACK,
+            reason=self._reason(candidate),
+            revision=self.plan.revision,
+            simulated=candidate.kind is ProviderKind.SIMULATED,
+            usage=start.usage,
         )
-        self.attempts.append(record)
-        ATTEMPTS.labels(record.provider, record.model, record.status, record.error_kind or "").inc()
-        if tried.fault is None:
-            SECONDS.labels(record.provider).observe(tried.total_ms / 1000)
-        model = self.known.table.models.get(candidate.key)
-        circuits.note(
-            candidate,
-            tried.fault,
-            cooldown_s=self.plan.cooldown_s,
-            quota=model.quota if model else None,
-            now=datetime.now(UTC),
-        )
-        return tried
 
     async def _result(self, candidate: Candidate, tried: Tried) -> Result:
-        served = self.attempts[-1]
-        answer = tried.answer
+        served, answer = self.ledger.attempts[-1], tried.answer
         if answer is None:  # neither answer nor fault: an adapter broke its promise
             raise RuntimeError(f"The adapter of {candidate.key} brought nothing")
-        opinion = await self._opinion(candidate) if self._wants_opinion() else None
-        reason = self._reason(served)
-        used_fallback = served.role is Role.FALLBACK
-        self._finish(Status.OK, "", reason, used_fallback=used_fallback)
+        second = None
+        if self.facts.second_opinion or (self.route is not None and self.route.second_opinion):
+            facts = self.known, self.plan, self.ask, self.request, self.ledger, candidate
+            second = await opinion(*facts, timeouts=self.timeouts, deadline=self.deadline)
+        reason, used_fallback = self._reason(candidate), served.role is Role.FALLBACK
+        self.ledger.finish(Status.OK, "", reason, used_fallback=used_fallback)
         return Result(
             request_id=self.id,
             task_type=self.ask.task_type,
             provider=candidate.provider,
             model=candidate.model,
             answer=answer,
-            attempts=tuple(self.attempts),
-            cost_usd=records.total(self.attempts),
+            attempts=tuple(self.ledger.attempts),
+            cost_usd=records.total(self.ledger.attempts),
             ttft_ms=tried.ttft_ms,
-            total_ms=self._elapsed_ms(),
+            total_ms=round((time.perf_counter() - self.begun) * 1000),
             used_fallback=used_fallback,
             reason=reason,
             revision=self.plan.revision,
             simulated=candidate.kind is ProviderKind.SIMULATED,
-            second_opinion=opinion,
+            second_opinion=second,
         )
 
-    def _wants_opinion(self) -> bool:
-        return self.facts.second_opinion or (self.route is not None and self.route.second_opinion)
-
-    async def _opinion(self, served: Candidate) -> Opinion | None:
-        """The answer of another provider's model to the same request. Its failure never hurts the first answer."""
-        other = self._other(served)
-        if other is None:
-            return None
-        endpoint = self.known.endpoint(other)
-        left_s = self.deadline - time.perf_counter()
-        if endpoint is None or left_s <= 0:
-            return None
-        recorder.fall_back(self.id, self.attempts[-1], other.key)
-        limits = replace(self.timeouts, total_s=left_s)
-        tried = await attempt(adapter_for(other.kind), other, endpoint, self.request, limits)
-        self._noted(other, self._judged(tried, other), Role.SECOND_OPINION)
-        return Opinion(self.attempts[-1], tried.answer)
-
-    def _other(self, served: Candidate) -> Candidate | None:
-        """A candidate of another provider: of the route, else of the tier chain."""
-        tried = {f"{each.provider}:{each.model}" for each in self.attempts}
-        for candidate in self.plan.candidates:
-            if candidate.provider != served.provider and candidate.key not in tried:
-                return candidate
-        for hop in chain(self.known.table, served.key):
-            if not hop.model.startswith(f"{served.provider}:") and hop.model not in tried:
-                ask = replace(self.ask, override=hop.model, fallback="none")
-                found = self.known.plan(ask, datetime.now(UTC)).candidates
-                if found:
-                    return found[0]
-        return None
-
-    def _reason(self, served: AttemptRecord) -> str:
+    def _reason(self, served: Candidate) -> str:
+        """Why this model serves: the plan's reason, and what failed before."""
         first = self.candidates[0]
         reason = self.plan.reason if first.role is not Role.EXPLORE else first.reason
-        failed = [
-            each for each in self.attempts if each.status is Status.ERROR and each.role is not Role.SECOND_OPINION
-        ]
-        if not failed or served.role is Role.SECOND_OPINION:
+        failed = [each for each in self.ledger.attempts if _failed(each)]
+        if not failed:
             return reason
         words = "; ".join(f"{each.model}: {each.error_kind}" for each in failed)
         return f"{reason}; fallback → {served.model} ({words})"
@@ -263,7 +276,7 @@ class _Call:
                 circuits.want_probe(served)
 
     def _refused(self, ending: Ending, status: Status, after_s: float | None = None) -> Refused:
-        self._finish(status, ending.code, ending.message)
+        self.ledger.finish(status, ending.code, ending.message)
         return Refused(
             ending.status,
             ending.code,
@@ -272,53 +285,30 @@ class _Call:
             retryable=ending.retryable,
             retry_after_s=after_s,
             details=ending.details,
-            attempts=tuple(self.attempts),
+            attempts=tuple(self.ledger.attempts),
         )
 
-    def _finish(self, status: Status, code: str, reason: str, *, used_fallback: bool = False) -> None:
-        CALLS.labels(self.ask.task_type, status).inc()
-        recorder.finish(
-            Outcome(
-                id=self.id,
-                finished_at=datetime.now(UTC),
-                status=status,
-                attempts=tuple(self.attempts),
-                error_code=code,
-                used_fallback=used_fallback,
-                reason=reason[:500],
-            )
-        )
-
-    def _elapsed_ms(self) -> int:
-        return round((time.perf_counter() - self.begun) * 1000)
-
-    def _intent(self) -> Intent:
+    def _intent(self, facts: Facts) -> Intent:
         first = self.candidates[0] if self.candidates else None
-        task = self.known.table.task_types.get(self.ask.task_type)
-        grading_p = task.grading_share if task else 1.0
         return Intent(
             id=self.id,
             started_at=self.started_at,
-            task_type=self.ask.task_type,
-            client=self.caller.client,
-            key_prefix=self.caller.prefix,
-            wire=self.facts.wire,
-            route_revision=self.plan.revision,
-            requested_model=self.facts.requested_model[:200],
-            routed_model=first.key if first else "",
+            wire=facts.wire,
+            requested_model=facts.requested_model[:200],
+            session=facts.session,
+            metadata=dict(facts.metadata or {}),
+            stream=self.streams,
             candidates=tuple(each.key for each in self.candidates),
+            routed_model=first.key if first else "",
             role=first.role if first else Role.PRIMARY,
+            simulated=first is not None and first.kind is ProviderKind.SIMULATED,
             propensity=self.propensity,
-            shares=canonical(self.plan.shares),
             draw=self.u if len(self.plan.shares) > 1 else None,
             item=self.item,
-            session=self.facts.session,
-            size=self.ask.size,
-            drawn=uniform(self.item, self.known.draw_key, b"grading") < grading_p,
-            grading_p=grading_p,
-            project=self.ask.project or "",
-            background=self.ask.background,
-            simulated=first is not None and first.kind is ProviderKind.SIMULATED,
-            reason=self.plan.reason[:500],
-            metadata=dict(self.facts.metadata or {}),
+            **records.asked_of(self.ask, self.caller, self.plan),
+            **records.grading_of(self.known, self.ask, self.item),
         )
+
+
+def _failed(attempt: AttemptRecord) -> bool:
+    return attempt.status is Status.ERROR and attempt.role is not Role.SECOND_OPINION

@@ -1,18 +1,37 @@
 """How a dispatch ends: a Result, or a Refused that says what to do."""
 
 import math
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from routing.attempt import Tried
 from routing.terms.fault import Fault
 from routing.terms.record import AttemptRecord
-from routing.terms.request import Answer
+from routing.terms.request import Answer, Usage
 from routing.terms.words import ErrorKind
 
 _PASSED = frozenset({400, 404, 413, 415, 422})  # of a provider, told to the caller as they are
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The first content of a streamed call is here: who serves it, and how it came to that."""
+
+    request_id: UUID
+    task_type: str
+    provider: str
+    model: str
+    served_model: str  # as the provider names it
+    attempts: int  # tries, this one included
+    used_fallback: bool
+    reason: str
+    revision: int
+    simulated: bool
+    usage: Usage | None  # what the provider told of the input
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +94,22 @@ class Ending:
     message: str
     retryable: bool
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def at_its_deadline(tried: Tried, deadline: float) -> Tried:
+    """A timeout at the caller's own deadline (of time.perf_counter) is not the provider's fault."""
+    fault = tried.fault
+    if fault is not None and fault.kind is ErrorKind.TIMEOUT and time.perf_counter() >= deadline:
+        return replace(tried, fault=replace(fault, kind=ErrorKind.DEADLINE))
+    return tried
+
+
+def broken(fault: Fault, candidate: str) -> Ending:
+    """What a caller is told of a stream that ends after its first content: nobody else may finish another's sentence."""
+    if fault.kind is ErrorKind.DEADLINE:
+        return Ending(504, "deadline", f"The deadline passed while {candidate} was answering.", True)
+    words = f"{candidate} broke off in the middle of its answer: {fault.message}. What came until then is all there is; ask again."
+    return Ending(502, "stream_broken", words, True)
 
 
 def ending_of(fault: Fault, candidate: str) -> Ending:

@@ -1,16 +1,43 @@
-"""The lines that a call leaves: how an attempt went, what it cost."""
+"""The lines that a call leaves: what was asked, how an attempt went, what it cost."""
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 from routing.attempt import Tried
+from routing.clients import Caller
 from routing.policy.cost import Rates, cost
-from routing.terms.candidate import Candidate
-from routing.terms.fault import Fault
+from routing.policy.draw import canonical, uniform
+from routing.snapshot import Snapshot
+from routing.terms.candidate import Candidate, Plan
 from routing.terms.record import AttemptRecord
+from routing.terms.request import Ask
 from routing.terms.words import ErrorKind, ProviderKind, Role, Status
 
 SIMULATED_PRICE = "simulated"
+
+
+def asked_of(ask: Ask, caller: Caller, plan: Plan) -> dict[str, Any]:
+    """An intent's fields that say who asked for what, and by which plan."""
+    return {
+        "task_type": ask.task_type,
+        "project": ask.project or "",
+        "background": ask.background,
+        "size": ask.size,
+        "client": caller.client,
+        "key_prefix": caller.prefix,
+        "route_revision": plan.revision,
+        "shares": canonical(plan.shares),
+        "reason": plan.reason[:500],
+    }
+
+
+def grading_of(known: Snapshot, ask: Ask, item: UUID) -> dict[str, Any]:
+    """An intent's fields that say whether its work item is drawn for grading: before routing, blind to the model."""
+    task = known.table.task_types.get(ask.task_type)
+    share = task.grading_share if task else 1.0
+    return {"drawn": uniform(item, known.draw_key, b"grading") < share, "grading_p": share}
 
 
 def attempt_of(
@@ -30,7 +57,7 @@ def attempt_of(
         credential_kind=candidate.credential_kind,
         role=role,
         propensity=propensity,
-        status=_status_of(fault),
+        status=_status_of(tried),
         started_at=tried.started_at,
         error_kind=fault.kind if fault else None,
         http_status=fault.http_status if fault else None,
@@ -46,10 +73,12 @@ def attempt_of(
     )
 
 
-def _status_of(fault: Fault | None) -> Status:
-    if fault is None:
+def _status_of(tried: Tried) -> Status:
+    if tried.fault is None:
         return Status.OK
-    return Status.CANCELLED if fault.kind is ErrorKind.CANCELLED else Status.ERROR
+    if tried.fault.kind is ErrorKind.CANCELLED:
+        return Status.CANCELLED
+    return Status.PARTIAL if tried.has_begun else Status.ERROR
 
 
 def total(attempts: Sequence[AttemptRecord]) -> Decimal | None:

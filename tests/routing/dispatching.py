@@ -10,7 +10,7 @@ import pytest
 
 from routing import circuits, dispatch, recorder, snapshot
 from routing.clients import Caller
-from routing.dispatch import call
+from routing.dispatch import call, opinion
 from routing.dispatch.call import Facts
 from routing.policy.cost import Rate, Rates
 from routing.policy.health import Health
@@ -97,7 +97,8 @@ class World:
 
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(Scripted(), Journal())
-    monkeypatch.setattr(call, "adapter_for", lambda kind: made.adapter)
+    for module in (call, opinion):
+        monkeypatch.setattr(module, "adapter_for", lambda kind: made.adapter)
     monkeypatch.setattr(recorder, "start", made.journal.intents.append)
     monkeypatch.setattr(recorder, "finish", made.journal.outcomes.append)
     monkeypatch.setattr(recorder, "fall_back", lambda call, tried, then: made.journal.fallbacks.append((tried, then)))

@@ -1,0 +1,74 @@
+"""What is written of one call: its intent, each attempt, its outcome."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from routing import circuits, recorder
+from routing.attempt import Tried
+from routing.dispatch import records
+from routing.dispatch.metrics import ATTEMPTS, CALLS, SECONDS
+from routing.snapshot import Snapshot
+from routing.terms.candidate import Candidate, Plan
+from routing.terms.record import AttemptRecord, Intent, Outcome
+from routing.terms.words import Role, Status
+
+
+class Ledger:
+    """The lines of one call. Each attempt is also counted, and told to the circuits."""
+
+    def __init__(self, known: Snapshot, plan: Plan, intent: Intent) -> None:
+        self.attempts: list[AttemptRecord] = []
+        self._known, self._plan, self._intent = known, plan, intent
+        self._is_over = False
+
+    def start(self) -> None:
+        """Raises recorder.Full: then no provider may be called."""
+        recorder.start(self._intent)
+
+    def fall_back(self, then: Candidate) -> None:
+        """The last attempt does not end the call: `then` is called next."""
+        recorder.fall_back(self._intent.id, self.attempts[-1], then.key)
+
+    def note(self, candidate: Candidate, tried: Tried, role: Role | None = None) -> Tried:
+        """Write down what one try brought."""
+        if tried.seen is not None and not tried.seen.input_tokens:  # it broke before its provider had counted
+            tried = replace(tried, seen=replace(tried.seen, input_tokens=self._intent.size))
+        record = records.attempt_of(
+            candidate,
+            tried,
+            number=len(self.attempts) + 1,
+            role=role or candidate.role,
+            propensity=None if self.attempts else self._intent.propensity,
+            rates=self._known.rates.get(candidate.key),
+        )
+        self.attempts.append(record)
+        ATTEMPTS.labels(record.provider, record.model, record.status, record.error_kind or "").inc()
+        if tried.fault is None:
+            SECONDS.labels(record.provider).observe(tried.total_ms / 1000)
+        model = self._known.table.models.get(candidate.key)
+        circuits.note(
+            candidate,
+            tried.fault,
+            cooldown_s=self._plan.cooldown_s,
+            quota=model.quota if model else None,
+            now=datetime.now(UTC),
+        )
+        return tried
+
+    def finish(self, status: Status, code: str, reason: str, *, used_fallback: bool = False) -> None:
+        """Write down how the call ended, before its caller is told. What comes after the end changes nothing."""
+        if self._is_over:
+            return
+        self._is_over = True
+        CALLS.labels(self._intent.task_type, status).inc()
+        recorder.finish(
+            Outcome(
+                id=self._intent.id,
+                finished_at=datetime.now(UTC),
+                status=status,
+                attempts=tuple(self.attempts),
+                error_code=code,
+                used_fallback=used_fallback,
+                reason=reason[:500],
+            )
+        )
