@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from routing import drain, recorder, snapshot
+from routing.credentials import background as renewals
 from routing.providers import registry
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ async def run(receive: Receive, send: Send) -> None:
 async def start() -> None:
     await asyncio.to_thread(snapshot.start_background)
     drain.start_background()
+    renewals.start()
     # A full collection over all of Django's and the SDKs' objects stalls the loop for 80-100 ms. They live for ever: take them out.
     gc.collect()
     gc.freeze()
@@ -41,6 +43,7 @@ async def start() -> None:
 
 async def stop() -> None:
     await registry.close_all()
+    await asyncio.to_thread(renewals.stop)
     await asyncio.to_thread(drain.stop_background, flush=True)
     await asyncio.to_thread(snapshot.stop_background)
     recorder.close()

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from routing import audit, credentials
 from routing.audit import Actor
+from routing.credentials import Given
 from routing.document import checks, edits, rows, secrecy
 from routing.document.table import (
     Change,
@@ -30,7 +31,7 @@ from routing.document.table import (
     sha256,
 )
 from routing.document.table import compare as compare_tables
-from routing.document.writing import Writer, moves
+from routing.document.writing import Writer, forget_variables
 from routing.models import Revision
 from routing.versions import bump_revision, current_revision
 
@@ -57,7 +58,7 @@ Unknown = edits.Unknown
 class _Prepared:
     before: Table
     after: Table
-    secrets: dict[tuple[str, str], str]  # (provider, name) → what to store
+    secrets: dict[tuple[str, str], Given]  # (provider, name) → what to store
 
 
 def publish(
@@ -189,7 +190,7 @@ def _prepare(edit: Edit, source: str, force: bool) -> _Prepared:
     where = _where(fragment)
     problems = checks.resolve(after, where)
     _settle(before, after, source)
-    problems += checks.check(after, where)
+    problems += [*checks.check(after, where), *checks.misplaced(after, secrets, where)]
     if unformed:
         # A name that is missing only because its own part is malformed is not a second mistake.
         meant = checks.names_in(edit)
@@ -202,13 +203,10 @@ def _prepare(edit: Edit, source: str, force: bool) -> _Prepared:
     return _Prepared(before, after, secrets)
 
 
-def _take_secrets(fragment: Document) -> dict[tuple[str, str], str]:
-    secrets = {}
-    for part in filter(None, fragment.get("credentials", ())):
-        secret = part.pop("secret", None)
-        if secret:
-            secrets[part["provider"], part.get("name", "main")] = secret
-    return secrets
+def _take_secrets(fragment: Document) -> dict[tuple[str, str], Given]:
+    parts = filter(None, fragment.get("credentials", ()))
+    taken = {(part["provider"], part.get("name", "main")): Given.out_of(part) for part in parts}
+    return {named: given for named, given in taken.items() if given}
 
 
 def _where(fragment: Document) -> checks.Where:
@@ -229,13 +227,7 @@ def _settle(before: Table, after: Table, source: str) -> None:
         part["starts_on"] = part["starts_on"] or (timezone.now().date() + timedelta(days=1)).isoformat()
     if source in MACHINES or source == "restore":
         return  # a file and the environment are the operator's own; a revision was published with the two together
-    for slug, provider in after["providers"].items():
-        old = before["providers"].get(slug)
-        if old and moves(old, provider):
-            # The secret of the environment must not follow an address that someone changed over the network.
-            for part in after["credentials"].values():
-                if part["provider"] == slug:
-                    part["env"] = None
+    forget_variables(before, after)
 
 
 def _borrowed(before: Table, after: Table, source: str, where: checks.Where) -> list[Problem]:

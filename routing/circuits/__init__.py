@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
-from routing import alerts, audit
+from routing import alerts, audit, credentials
 from routing.audit import Actor
 from routing.circuits import writing
 from routing.circuits.writing import Cooling, Served
@@ -24,6 +24,7 @@ from routing.policy.errors import Rests, consequence, cooldown_of
 from routing.policy.health import Broken, Rest
 from routing.terms.candidate import Candidate
 from routing.terms.fault import Fault
+from routing.terms.secret import Secret
 from routing.terms.words import CircuitState
 from routing.versions import bump_state
 
@@ -115,8 +116,16 @@ def want_probe(served: Served) -> None:
         _shared.wake()
 
 
-def note(candidate: Candidate, fault: Fault | None, *, cooldown_s: float, quota: str | None, now: datetime) -> None:
-    """What an attempt taught us: an answer (`fault` None) or a fault. Local at once, written behind."""
+def note(
+    candidate: Candidate,
+    fault: Fault | None,
+    *,
+    cooldown_s: float,
+    quota: str | None,
+    now: datetime,
+    secret: Secret | None = None,
+) -> None:
+    """What an attempt with this secret taught us: an answer (`fault` None) or a fault. Local at once, written behind."""
     if fault is None:
         _note_answer((candidate.provider, candidate.model), now)
         return
@@ -130,7 +139,7 @@ def note(candidate: Candidate, fault: Fault | None, *, cooldown_s: float, quota:
         if quota is not None:
             _note_quota(quota, until, fault)
     elif rests is Rests.NOT_READY and candidate.credential is not None:
-        _note_refused(candidate.provider, candidate.credential, fault)
+        _note_refused(candidate.provider, candidate.credential, fault, secret)
 
 
 def _note_answer(served: Served, now: datetime) -> None:
@@ -170,14 +179,15 @@ def _note_quota(quota: str, until: datetime, fault: Fault) -> None:
         _shared.changed(("quota", quota), lambda: writing.write_quota(quota, until, fault))
 
 
-def _note_refused(provider: str, credential: str, fault: Fault) -> None:
+def _note_refused(provider: str, credential: str, fault: Fault, secret: Secret | None) -> None:
     with _shared.lock:
         if (provider, credential) in _shared.not_ready:
             return
         reason = f"{fault.http_status or fault.kind}: {fault.message}"[:300]
         _shared.not_ready[provider, credential] = reason
         _shared.changed(
-            ("credential", provider, credential), lambda: writing.write_refused(provider, credential, reason)
+            ("credential", provider, credential),
+            lambda: writing.write_refused(provider, credential, reason, fault.http_status, secret),
         )
 
 
@@ -260,8 +270,8 @@ def reset(provider: str | None = None, *, by: Actor) -> int:
             ended += 1
         refused = Credential.objects.filter(by_slug, ready=False)
         for name, slug in list(refused.values_list("name", "provider__slug")):
-            alerts.resolve(writing.credential_alert(slug, name))
-        ended += refused.update(ready=True, not_ready_reason="")
+            alerts.resolve(credentials.alert_key(slug, name))
+        ended += refused.update(**credentials.USABLE)
         audit.write("state.reset", f"provider:{provider}" if provider else "providers", by=by, after={"ended": ended})
         bump_state()
     _reset_here(provider)

@@ -9,6 +9,7 @@ from routing.models import Circuit as CircuitRow
 from routing.models import Quota
 from routing.policy.circuit import Circuit
 from routing.terms.fault import Fault
+from routing.terms.secret import Secret
 from routing.terms.words import CircuitState, Severity
 
 Cooling = tuple[str, str, str]  # provider, credential, model or ""
@@ -66,22 +67,11 @@ def write_quota(quota: str, until: datetime, fault: Fault) -> None:
         quotas.exhaust(quota, until, fault.message)
 
 
-def write_refused(provider: str, credential: str, reason: str) -> None:
-    if credentials.mark_not_ready(provider, credential, reason):
-        alerts.raise_alert(
-            credential_alert(provider, credential),
-            kind="credential",
-            severity=Severity.CRITICAL,
-            title=f"{provider} refuses the credential '{credential}'",
-            detail=reason,
-            subject=f"provider:{provider}",
-        )
+def write_refused(provider: str, credential: str, reason: str, status: int | None, secret: Secret | None) -> None:
+    if credentials.refused(provider, credential, reason, status=status, shown=secret):
+        credentials.raise_alert(provider, credential, f"{provider} refuses the credential '{credential}'", reason)
 
 
 def circuit_alert(served: Served) -> str:
     """What the keys of its alerts begin with."""
     return f"circuit:{served[0]}:{served[1]}"
-
-
-def credential_alert(provider: str, credential: str) -> str:
-    return f"credential:{provider}/{credential}"

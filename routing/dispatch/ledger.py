@@ -45,13 +45,14 @@ class Ledger:
         ATTEMPTS.labels(record.provider, record.model, record.status, record.error_kind or "").inc()
         if tried.fault is None:
             SECONDS.labels(record.provider).observe(tried.total_ms / 1000)
-        model = self._known.table.models.get(candidate.key)
+        model, endpoint = self._known.table.models.get(candidate.key), self._known.endpoint(candidate)
         circuits.note(
             candidate,
             tried.fault,
             cooldown_s=self._plan.cooldown_s,
             quota=model.quota if model else None,
             now=datetime.now(UTC),
+            secret=endpoint.secret if endpoint else None,
         )
         return tried
 

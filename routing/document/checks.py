@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from routing import upstreams
-from routing.document.table import Part, Problem, Table, nearest
+from routing.credentials import Given
+from routing.document.table import Part, Problem, Table, key_of, nearest
 from routing.policy.table import TIERS
 
 Where = Callable[[str, str], str]  # (section, key) → the path that the reader knows it by
@@ -103,6 +104,17 @@ def _credentials(table: Table, where: Where) -> Iterator[Problem]:
             yield Problem(f"{path}.oauth", "missing: an oauth credential needs its token_url and client_id")
         if part["oauth"] and (refused := upstreams.refusal(part["oauth"]["token_url"])):
             yield Problem(f"{path}.oauth.token_url", refused)
+
+
+def misplaced(table: Table, secrets: Mapping[tuple[str, str], Given], where: Where) -> Iterator[Problem]:
+    """Secrets of a client that the credential has none for."""
+    for (provider, name), given in secrets.items():
+        key = key_of("credentials", {"provider": provider, "name": name})
+        part = table["credentials"].get(key)
+        if given.client_secret and part and part["kind"] != "oauth":
+            yield Problem(
+                f"{where('credentials', key)}.client_secret", "only an oauth credential has one; use `secret`"
+            )
 
 
 def _models(table: Table, where: Where) -> Iterator[Problem]:

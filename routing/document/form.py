@@ -130,11 +130,16 @@ class Provider(Part):
     max_concurrency: Annotated[Count, Field(ge=1, le=10_000)] = 64
 
 
+Entered = Annotated[str, BeforeValidator(_stripped), Field(max_length=20_000), Stored]  # what a person stores
+
+
 class OAuth(Part):
     token_url: Url
     client_id: Sentence
     grant: Literal["refresh_token", "client_credentials"] = "refresh_token"
     scope: Sentence = ""
+    audience: Sentence = ""
+    client_auth: Literal["basic", "post"] = "basic"  # how a client with a secret shows it
 
 
 class Credential(Part):
@@ -144,10 +149,11 @@ class Credential(Part):
     env: Variable | None = None
     oauth: OAuth | None = None
     priority: Annotated[Count, Field(le=1000)] = 0
-    # Taken in, never given out.
-    secret: Annotated[str, BeforeValidator(_stripped), Field(max_length=20_000), Stored] | None = Field(
+    # Taken in, never given out: an API key, a refresh token or, of client_credentials, the client's secret …
+    secret: Entered | None = Field(None, repr=False)
+    client_secret: Entered | None = Field(
         None, repr=False
-    )
+    )  # … and beside a refresh token that of a client that has one.
 
 
 class Price(Part):

@@ -8,7 +8,7 @@ from django.db.models import Prefetch
 from django.utils import timezone
 
 from routing import models as rows
-from routing.document.form import Options, plain
+from routing.document.form import OAuth, Options, plain
 from routing.document.table import SECTIONS, Part, Table, empty, key_of
 
 PROVIDER = ("slug", "name", "kind", "enabled", "imported", "rotation", "max_concurrency")
@@ -99,7 +99,7 @@ def _credentials() -> Iterable[Part]:
             "name": row.name,
             "kind": row.kind,
             "env": row.env or None,
-            "oauth": {"scope": "", **row.oauth} if row.oauth else None,
+            "oauth": OAuth(**row.oauth).model_dump(mode="json") if row.oauth else None,
             "priority": row.priority,
         }
 

@@ -163,7 +163,7 @@ def merge(table: Table, fragment: Mapping[str, list[Part]]) -> tuple[Table, list
 def full_part(section: str, part: Mapping[str, Any], path: str = "") -> Part:
     """The part with every field, absent ones at their default. Raises Invalid."""
     try:
-        return FORMS[section].model_validate(part).model_dump(mode="json", exclude={"secret"})
+        return FORMS[section].model_validate(part).model_dump(mode="json", exclude={"secret", "client_secret"})
     except ValidationError as error:
         raise Invalid(problems_of(error, path or section)) from None
 

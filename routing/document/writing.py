@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import F
 
 from routing import models as rows
+from routing.credentials import EMPTY
 from routing.document import rows as columns
 from routing.document.table import Part, Table, changed_keys
 
@@ -38,15 +39,17 @@ class Writer:
         if old is not None and moves(old, part):
             # A stored secret never goes to a new host.
             rows.Credential.objects.filter(provider_id=row).exclude(secret=None).update(
-                secret=None, expires_at=None, ready=False, not_ready_reason="the provider's address changed"
+                **EMPTY, ready=False, not_ready_reason="the provider's address changed"
             )
 
     def credential(self, part: Part, old: Part | None) -> None:
         values = {"kind": part["kind"], "env": part["env"] or "", "oauth": part["oauth"] or {}}
         values["priority"] = part["priority"]
-        if old is not None and (old["kind"], old["oauth"]) != (part["kind"], part["oauth"]):
-            # What was stored for another token server, or is another kind of secret, is of no use here.
-            values |= {"secret": None, "expires_at": None}
+        if old is not None and asks_elsewhere(old, part):
+            # What was stored for another token server, or is another kind of secret, must not go there.
+            values |= EMPTY
+        elif old is not None and old["oauth"] != part["oauth"]:
+            values |= {"refresh_at": self.now}  # a token of another scope or audience
         if part["env"] and old is not None and old["env"] != part["env"]:
             values |= {"ready": True, "not_ready_reason": ""}
         named = {"provider_id": self._id(rows.Provider, part["provider"]), "name": part["name"]}
@@ -158,6 +161,27 @@ class Writer:
             found = rows.Model.objects.values_list("provider__slug", "slug", "pk")
             self._ids[rows.Model] = {f"{provider}:{slug}": pk for provider, slug, pk in found}
         return self._ids[rows.Model]
+
+
+def forget_variables(before: Table, after: Table) -> None:
+    """The secret of the environment must not follow an address, a provider's or a token server's, that someone changed over the network."""
+    moved = {
+        slug
+        for slug, old in before["providers"].items()
+        if slug in after["providers"] and moves(old, after["providers"][slug])
+    }
+    for key, part in after["credentials"].items():
+        old = before["credentials"].get(key)
+        if part["provider"] in moved or (old is not None and asks_elsewhere(old, part)):
+            part["env"] = None
+
+
+def asks_elsewhere(old: Part, new: Part) -> bool:
+    """Whether a credential became another kind of secret, or one for another token server or client."""
+    if old["kind"] != new["kind"]:
+        return True
+    before, after = old["oauth"] or {}, new["oauth"] or {}
+    return any(before.get(name) != after.get(name) for name in ("token_url", "client_id", "grant"))
 
 
 def moves(old: Part, new: Part) -> bool:

@@ -6,6 +6,7 @@ built on another HTTP library, which would bring neither of the three.
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +36,9 @@ FINAL_CODES = frozenset(
         *("interaction_required", "login_required", "consent_required"),
     }
 )
+
+
+_TOKEN_LIKE = re.compile(r"[A-Za-z0-9._~+/=-]{24,}")  # no word of a sentence is so long
 
 
 class GrantKind(StrEnum):
@@ -181,11 +185,11 @@ def _object(raw: bytes) -> dict[str, Any]:
 
 
 def _said(grant: Grant, description: object) -> str:
-    """The server's words, without what it was shown: some quote the token that they refuse."""
+    """The server's words, without what it was shown: some quote the token that they refuse, or another that they know of."""
     text = plain(description, 2000) if isinstance(description, str) else ""
     for shown in (grant.client_secret, grant.refresh_token):
         text = redacted(text, shown)
-    return text[:MESSAGE_CHARS].strip()
+    return _TOKEN_LIKE.sub("…", text)[:MESSAGE_CHARS].strip()
 
 
 def _patience(headers: Mapping[str, str]) -> float | None:

@@ -16,6 +16,7 @@ from django.conf import settings
 
 from routing import budgets, circuits, clients, credentials, quotas
 from routing.clients import Caller
+from routing.credentials import Access
 from routing.models import Provider as ProviderRow
 from routing.models import StateVersion
 from routing.policy.cost import Rates
@@ -67,6 +68,7 @@ class Snapshot:
     version: tuple[int, int]  # (revision, state) it was read at
     read_at: datetime
     read_health: Health  # without what this process has learned since
+    accesses: Mapping[tuple[str, str], Access] = field(default_factory=dict)  # by (provider, credential)
     plans: dict[tuple[Ask, int], tuple[Plan, datetime]] = field(default_factory=dict, repr=False)
 
     def plan(self, ask: Ask, now: datetime) -> Plan:
@@ -90,7 +92,12 @@ class Snapshot:
         return min(midnight, change) if change else midnight
 
     def is_old(self, now: datetime) -> bool:
-        """Whether prices (by date) and addresses (by DNS) should be looked up anew; soon where an address was refused."""
+        """Whether prices (by date) and addresses (by DNS) should be looked up anew; soon where an address was refused.
+
+        At once where a token has ended since.
+        """
+        if any(each.expires_at and self.read_at < each.expires_at <= now for each in self.accesses.values()):
+            return True
         was_refused = any(not credential for _, credential in self.read_health.not_ready)
         return now > self.read_at + (READ_AFTER_REFUSAL if was_refused else READ_ANYWAY)
 
@@ -158,6 +165,7 @@ def _read(version: tuple[int, int]) -> Snapshot:
         version=version,
         read_at=now,
         read_health=health,
+        accesses={(each.provider, each.name): each for each in accesses},
     )
 
 

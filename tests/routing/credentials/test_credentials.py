@@ -8,14 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.fernet import Fernet
-from django.conf import settings
 from django.test import override_settings
 
 from routing import credentials
 from routing.audit import SYSTEM
 from routing.credentials import Access
 from routing.models import AuditEvent, Credential, Provider, StateVersion
-from routing.terms.words import CredentialKind
 
 pytestmark = pytest.mark.django_db
 
@@ -104,25 +102,10 @@ def test_an_expired_credential_is_not_ready(row: Credential) -> None:
     assert only().ready
 
 
-def test_an_oauth_credential_needs_an_access_token(row: Credential) -> None:
-    Credential.objects.update(kind=CredentialKind.OAUTH)
-    credentials.store("openai", "main", "refresh-token", by=SYSTEM)
-    assert only().reason == "no access token yet"
-
-
 def test_a_secret_of_a_key_that_is_gone_is_not_ready_but_no_error(row: Credential) -> None:
     credentials.store("openai", "main", CANARY, by=SYSTEM)
     with override_settings(ENCRYPTION_KEYS=[Fernet.generate_key().decode()]):
         assert only().reason == "its secret was encrypted under a key that is no longer configured"
-
-
-def test_rotation_moves_every_secret_to_the_newest_key(row: Credential) -> None:
-    credentials.store("openai", "main", CANARY, by=SYSTEM)
-    new = Fernet.generate_key().decode()
-    with override_settings(ENCRYPTION_KEYS=[new, *settings.ENCRYPTION_KEYS]):
-        assert credentials.rotate_all(by=SYSTEM) == 1
-    with override_settings(ENCRYPTION_KEYS=[new]):
-        assert credentials.reveal("openai", "main").reveal() == CANARY
 
 
 def test_an_unknown_credential_is_said_to_be_unknown() -> None:

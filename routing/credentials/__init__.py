@@ -1,0 +1,287 @@
+"""Ways into the providers: which are ready, why the others are not, and their material, decrypted in memory only.
+
+material    what is inside the encrypted column
+renewal     OAuth tokens, asked for anew ahead of their end by one process only
+background  the thread of a web worker that does so
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from routing import alerts, audit
+from routing.audit import Actor
+from routing.credentials import material
+from routing.credentials.material import Material
+from routing.models import Credential, Provider
+from routing.secrets import Unreadable
+from routing.terms.secret import Secret
+from routing.terms.words import CredentialKind, Severity
+from routing.versions import bump_state
+
+# A token that is refused so soon after the one before it was: another would be refused as well.
+REFUSED_AGAIN = timedelta(minutes=10)
+# What is left of a row when what it held must not be used any more.
+EMPTY = {
+    "secret": None,
+    "expires_at": None,
+    "refresh_at": None,
+    "leased_until": None,
+    "refresh_failures": 0,
+    "problem": "",
+    "refused_at": None,
+}
+# Nothing stands against it.
+USABLE = {"ready": True, "not_ready_reason": "", "refresh_failures": 0, "problem": "", "refused_at": None}
+
+_MISSING = {
+    material.REFRESH_TOKEN: "no refresh token is stored; sign in and store one",
+    material.CLIENT_SECRET: "no client secret is stored",
+}
+
+
+class Unknown(LookupError):
+    """A credential that does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One credential as a snapshot holds it."""
+
+    provider: str  # slug
+    name: str
+    kind: CredentialKind
+    ready: bool
+    reason: str  # why it is not ready; "" when it is
+    priority: int = 0
+    secret: Secret | None = None  # None when not ready
+    expires_at: datetime | None = None
+    until: datetime | None = None  # of one that is not ready: when it is tried again by itself; None: a person must act
+    problem: str = ""  # what keeps a ready one from being renewed
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a document or a person brings for one credential."""
+
+    secret: Secret | None = None  # an API key, a refresh token or, of client_credentials, the client's secret
+    client_secret: Secret | None = None  # beside a refresh token, of a client that has one
+
+    def __bool__(self) -> bool:
+        return self.secret is not None or self.client_secret is not None
+
+    @classmethod
+    def out_of(cls, part: dict[str, Any]) -> "Given":
+        """What a part of a document brings, taken out of it."""
+        secret, client_secret = (part.pop(name, None) for name in (material.SECRET, material.CLIENT_SECRET))
+        return cls(Secret(secret) if secret else None, Secret(client_secret) if client_secret else None)
+
+
+def read_all(now: datetime | None = None) -> tuple[Access, ...]:
+    """Every credential with its readiness, by provider and priority. One query; secrets are decrypted here and nowhere else."""
+    moment = now or timezone.now()
+    rows = Credential.objects.select_related("provider").order_by("provider__slug", "priority", "name")
+    return tuple(_access(row, moment) for row in rows)
+
+
+def ready_credentials(now: datetime | None = None) -> tuple[Access, ...]:
+    """The credentials that a call may use."""
+    return tuple(access for access in read_all(now) if access.ready)
+
+
+def read(provider: str, name: str, now: datetime | None = None) -> Access:
+    """One credential with its readiness. Raises Unknown."""
+    return _access(_row(provider, name), now or timezone.now())
+
+
+def reveal(provider: str, name: str) -> Secret:
+    """The material of one ready credential. Raises Unknown when there is none, or it is not ready."""
+    access = read(provider, name)
+    if access.secret is None:
+        raise Unknown(f"The credential {provider}/{name} is not ready: {access.reason}.")
+    return access.secret
+
+
+@transaction.atomic
+def store(provider: str, name: str, given: Given | str, *, by: Actor) -> None:
+    """Keep what is given encrypted, and speak to the provider for real from now on. The audit event tells that, never what.
+
+    OAuth asks for a token with it at once. Raises Unknown.
+    """
+    row = _row(provider, name, lock=True)
+    given = Given(Secret(given)) if isinstance(given, str) else given
+    row.secret = material.sealed(_with(row, given))
+    refresh_at = timezone.now() if row.kind == CredentialKind.OAUTH else None
+    _set(row, **USABLE, secret=row.secret, checked_at=None, expires_at=None, refresh_at=refresh_at, leased_until=None)
+    Provider.objects.filter(pk=row.provider_id).update(simulate=False)
+    alerts.resolve(alert_key(provider, name))
+    audit.write("credential.store", f"credential:{provider}/{name}", by=by)
+    bump_state()
+
+
+def store_all(secrets: Mapping[tuple[str, str], Given], *, by: Actor) -> None:
+    """Store what a document brought, by (provider, name)."""
+    for (provider, name), given in secrets.items():
+        store(provider, name, given, by=by)
+
+
+@transaction.atomic
+def clear(provider: str, name: str, *, by: Actor) -> None:
+    """Forget the stored secret. Raises Unknown."""
+    _set(_row(provider, name, lock=True), **EMPTY)
+    audit.write("credential.clear", f"credential:{provider}/{name}", by=by)
+    bump_state()
+
+
+@transaction.atomic
+def refused(
+    provider: str,
+    name: str,
+    reason: str,
+    *,
+    status: int | None = None,
+    shown: Secret | None = None,
+    now: datetime | None = None,
+) -> bool:
+    """After a 401 or 403; True when a person must now see to it, so that one of many callers raises the alert.
+
+    `shown` is what was refused: a credential that has another secret by now is left alone. A 401 of an OAuth token is mended by a new
+    one, asked for at once; the second 401 in REFUSED_AGAIN is not.
+    """
+    moment = now or timezone.now()
+    row = Credential.objects.select_for_update(of=("self",)).select_related("provider")
+    found = row.filter(provider__slug=provider, name=name, ready=True).first()
+    if found is None or (shown is not None and _material(found, moment)[0] != shown):
+        return False
+    is_first = found.refused_at is None or found.refused_at + REFUSED_AGAIN < moment
+    if status == 401 and is_first and _is_renewable(found):
+        told = f"{reason[:240]}; a new token is being asked for"
+        _set(found, ready=False, not_ready_reason=told, checked_at=moment, refused_at=moment, refresh_at=moment)
+        bump_state()
+        return False
+    return mark_not_ready(provider, name, reason)
+
+
+def mark_not_ready(provider: str, name: str, reason: str) -> bool:
+    """Until a person has seen to it; True when it was ready until now."""
+    changed = Credential.objects.filter(provider__slug=provider, name=name, ready=True).update(
+        ready=False, not_ready_reason=reason[:300], checked_at=timezone.now(), refresh_at=None
+    )
+    if changed:
+        bump_state()
+    return bool(changed)
+
+
+def mark_ready(provider: str, name: str) -> bool:
+    """After a successful test; True when it was not ready until now."""
+    now = timezone.now()
+    here = Credential.objects.filter(provider__slug=provider, name=name)
+    changed = here.filter(ready=False).update(**USABLE, checked_at=now)
+    if not changed:
+        here.update(checked_at=now, refused_at=None)
+        return False
+    alerts.resolve(alert_key(provider, name))
+    bump_state()
+    return True
+
+
+def raise_alert(provider: str, name: str, title: str, detail: str, severity: Severity = Severity.CRITICAL) -> bool:
+    """The one alert about this credential, until it is ready again."""
+    return alerts.raise_alert(
+        alert_key(provider, name),
+        kind="credential",
+        severity=severity,
+        title=title,
+        detail=detail,
+        subject=f"provider:{provider}",
+    )
+
+
+def alert_key(provider: str, name: str) -> str:
+    return f"credential:{provider}/{name}"
+
+
+def _row(provider: str, name: str, *, lock: bool = False) -> Credential:
+    rows = Credential.objects.select_related("provider")
+    row = (rows.select_for_update(of=("self",)) if lock else rows).filter(provider__slug=provider, name=name).first()
+    if row is None:
+        raise Unknown(f"There is no credential {provider}/{name}.")
+    return row
+
+
+def _set(row: Credential, **values: object) -> None:
+    for name, value in values.items():
+        setattr(row, name, value)
+    row.save(update_fields=list(values))
+
+
+def _with(row: Credential, given: Given) -> Material:
+    """What the row is to hold: a new refresh token keeps the client's secret, and the other way round; an access token goes."""
+    try:
+        old = material.of(row)
+    except Unreadable:
+        old = Material()
+    if row.kind != CredentialKind.OAUTH:
+        return Material(secret=given.secret)
+    client_secret, entered = given.client_secret or old.client_secret, material.entered_as(row)
+    if given.secret is None:
+        return replace(old, access_token=None, client_secret=client_secret)
+    return replace(old, access_token=None, env="", **{material.CLIENT_SECRET: client_secret, entered: given.secret})
+
+
+def _is_renewable(row: Credential) -> bool:
+    try:
+        return material.grant(row, material.of(row)) is not None
+    except Unreadable:
+        return False
+
+
+def _access(row: Credential, now: datetime) -> Access:
+    secret, reason = _material(row, now)
+    if not row.ready:
+        secret, reason = None, row.not_ready_reason or "the provider refused it"
+    return Access(
+        provider=row.provider.slug,
+        name=row.name,
+        kind=CredentialKind(row.kind),
+        ready=not reason,
+        reason=reason,
+        priority=row.priority,
+        secret=secret,
+        expires_at=row.expires_at,
+        until=row.refresh_at if reason else None,
+        problem="" if reason else row.problem,
+    )
+
+
+def _material(row: Credential, now: datetime) -> tuple[Secret | None, str]:
+    """The secret, or the reason why there is none. A stored one wins over the environment's: it was entered on purpose."""
+    if row.kind == CredentialKind.NONE:
+        return None, ""
+    try:
+        held = material.of(row)
+    except Unreadable:
+        return None, "its secret was encrypted under a key that is no longer configured"
+    if row.kind == CredentialKind.OAUTH:
+        return _token(row, held, now)
+    if row.expires_at is not None and row.expires_at <= now:
+        return None, f"it expired at {row.expires_at:%Y-%m-%d %H:%M} UTC"
+    if held.secret is not None:
+        return held.secret, ""
+    return None, f"{row.env} is not set" if row.env else "no secret is stored"
+
+
+def _token(row: Credential, held: Material, now: datetime) -> tuple[Secret | None, str]:
+    if material.grant(row, held) is None and held.access_token is None:
+        missing = _MISSING[material.entered_as(row)]
+        return None, f"{row.env} is not set" if row.env else missing
+    if held.access_token is None:
+        return None, row.problem or "its first token is being asked for"
+    if row.expires_at is not None and row.expires_at <= now:
+        what = row.problem or ("a new token is being asked for" if row.refresh_at else "sign in again")
+        return None, f"OAuth credential expired at {row.expires_at:%Y-%m-%d %H:%M} UTC; {what}"
+    return held.access_token, ""
