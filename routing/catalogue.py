@@ -3,25 +3,24 @@
 Health and prices come from this process's snapshot, as dispatch sees them; no query.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db.models import F, Func, TextField
 
 from routing import snapshot
-from routing.models import Revision, TaskType
+from routing.models import Revision
+from routing.policy import warnings as policy
 from routing.policy.availability import refusal
-from routing.policy.health import Health
 from routing.policy.plan import plan
 from routing.policy.table import Model, Provider, Route
-from routing.terms.candidate import Candidate, Plan, Skipped
+from routing.terms.candidate import Candidate, Plan, Skipped, Warning
 from routing.terms.request import Ask, Timeouts
 from routing.terms.words import SkipReason
 
-RETIRING = timedelta(days=30)
 READY = "ready"
 
 
@@ -45,7 +44,7 @@ class ModelNow:
     output_usd: Decimal | None = None
     price_source: str = ""
     health: str = READY  # else a SkipReason
-    detail: str = ""  # "cooling down until 14:05:00 UTC"
+    detail: str = ""  # "cooling down until 14:05"
     until: datetime | None = None
 
     @property
@@ -68,15 +67,6 @@ class ModelNow:
         """Whether every word stands in its name, role, tier or tags."""
         told = " ".join((self.key, self.upstream_id, self.role, self.tier, *self.tags)).lower()
         return all(word in told for word in words.lower().split())
-
-
-@dataclass(frozen=True, slots=True)
-class Warning:
-    """Something about a route that its owner should know; nothing that stops it."""
-
-    kind: str  # a word of the console's states
-    short: str  # "not tagged cheap"
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +103,7 @@ def unknown(key: str) -> ModelNow:
 
 def _model_now(model: Model, provider: Provider, known: snapshot.Snapshot, now: datetime) -> ModelNow:
     rates = known.rates.get(model.key)
-    health, detail, until = _health(model, provider, known.health, now)
+    health, detail, until = _health(model, provider, known, now)
     return ModelNow(
         key=model.key,
         kind=model.kind,
@@ -136,12 +126,14 @@ def _model_now(model: Model, provider: Provider, known: snapshot.Snapshot, now: 
     )
 
 
-def _health(model: Model, provider: Provider, health: Health, now: datetime) -> tuple[str, str, datetime | None]:
+def _health(
+    model: Model, provider: Provider, known: snapshot.Snapshot, now: datetime
+) -> tuple[str, str, datetime | None]:
     if not (model.enabled and provider.enabled):
         return SkipReason.DISABLED, "switched off", None
     if model.retire_at is not None and model.retire_at <= now.date():
         return SkipReason.RETIRED, f"retired on {model.retire_at}", None
-    objection = refusal(provider, model, health, now)
+    objection = refusal(provider, model, known.health, now, zone=known.table.zone)
     return (objection.reason, objection.detail, objection.until) if objection else (READY, "", None)
 
 
@@ -151,57 +143,36 @@ def plan_with(part: Mapping[str, Any], now: datetime | None = None) -> Reach:
     route = _route(part)
     key = (route.task_type, route.project, route.condition)
     table = replace(known.table, routes={**known.table.routes, key: route})
-    context = frozenset({route.condition} - {""})
+    context = (route.condition,) if route.condition else ()
     made: Plan = plan(table, Ask(route.task_type, project=route.project, context=context), known.health, now)
     skipped = tuple(each for each in made.skipped if each.reason is not SkipReason.NOT_IN_ROUTE)
     return Reach(made.candidates, skipped)
 
 
 def _route(part: Mapping[str, Any]) -> Route:
-    plain = ("tier_chain", "terminal_local", "background", "second_opinion", "fallback", "cooldown_s")
+    plain = (
+        "tier_chain",
+        "lower_tier_max_hops",
+        "terminal_local",
+        "background",
+        "second_opinion",
+        "fallback",
+        "cooldown_s",
+    )
     return Route(
         task_type=part["task_type"],
         steps=tuple(part["steps"]),
         project=part["project"],
         condition=part["condition"],
+        rotation=tuple(part["rotation"]),
         timeouts=Timeouts(**part["timeouts"]),
         **{name: part[name] for name in plain},
     )
 
 
-def warnings(
-    task: TaskType, steps: Sequence[str], models: Mapping[str, ModelNow], today: date | None = None
-) -> list[Warning]:
-    """What is odd about a chain: a primary without the tags its task wants, one provider for all steps, models that end soon."""
-    today = today or datetime.now(UTC).date()
-    chain = [models.get(key) or unknown(key) for key in steps]
-    return [*_tag_warnings(task.wants, chain[:1]), *_provider_warnings(chain), *_end_warnings(chain, today)]
-
-
-def _tag_warnings(wants: Iterable[str], primary: Sequence[ModelNow]) -> Iterator[Warning]:
-    for model in primary:
-        missing = ", ".join(tag for tag in wants if tag not in model.tags)
-        if missing:
-            yield Warning(
-                "warning", f"not tagged {missing}", f"{model.slug} is not tagged {missing}, which this task wants."
-            )
-
-
-def _provider_warnings(chain: Sequence[ModelNow]) -> Iterator[Warning]:
-    providers = {model.provider for model in chain}
-    if len(chain) > 1 and len(providers) == 1:
-        yield Warning("one_provider", "one provider", f"When {providers.pop()} is away, no step of this chain is left.")
-
-
-def _end_warnings(chain: Sequence[ModelNow], today: date) -> Iterator[Warning]:
-    for model in chain:
-        if not model.enabled:
-            yield Warning("warning", f"{model.slug} is off", f"{model.slug} is switched off and will be skipped.")
-        elif model.retire_at is not None and model.retire_at - today <= RETIRING:
-            ends = f"{model.retire_at:%-d %B %Y}"
-            yield Warning(
-                "retiring", f"{model.slug} retires", f"{model.slug} retires on {ends}: choose what follows it."
-            )
+def warnings(part: Mapping[str, Any], today: date | None = None) -> tuple[Warning, ...]:
+    """What is odd about the document's route, as this process knows the models."""
+    return policy.warnings(snapshot.current().table, _route(part), today or datetime.now(UTC).date())
 
 
 def last_changes() -> dict[str, Revision]:

@@ -164,7 +164,7 @@ class ExplainForm(forms.Form):
             size_bytes=0,
             task_type=data["task_type"],
             project=data["project"] or None,
-            context=frozenset(re.split(r"[\s,]+", data["context"])) - {""},
+            context=tuple(word for word in re.split(r"[\s,]+", data["context"]) if word),
             override=None if is_phrase else data["override"].strip() or None,
             override_text=data["override"] if is_phrase else None,
             author=data["author"] or None,

@@ -29,6 +29,7 @@ def explain(ask: Ask) -> dict[str, Any]:
         "reason": made.reason,
         "source": made.source,
         "route": made.source_route or None,
+        "warnings": [{"short": each.short, "text": each.text} for each in made.warnings],
         "revision": made.revision,
     }
 

@@ -13,9 +13,10 @@ from django.utils import timezone
 from analytics import pulse, queries
 from analytics.models import Proposal
 from routing import catalogue
-from routing.catalogue import ModelNow, Warning
+from routing.catalogue import ModelNow
 from routing.document import rows
 from routing.models import Revision, TaskType
+from routing.terms.candidate import Warning
 from routing.terms.words import ProposalStatus
 from routing.views.access import page
 
@@ -29,7 +30,7 @@ class RouteRow:
     chain: list[ModelNow]
     note: str
     flags: list[str]
-    warnings: list[Warning]
+    warnings: tuple[Warning, ...]
 
     @property
     def query(self) -> str:
@@ -94,7 +95,7 @@ def _route_row(part: Mapping[str, Any], task: TaskType, models: Mapping[str, Mod
         chain=[models.get(key) or catalogue.unknown(key) for key in part["steps"]],
         note=part["note"],
         flags=flags + ([] if part["fallback"] else ["no fallback"]),
-        warnings=catalogue.warnings(task, part["steps"], models),
+        warnings=catalogue.warnings(part),
     )
 
 

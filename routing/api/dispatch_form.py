@@ -98,7 +98,7 @@ class DispatchIn(Schema):
             project=self.project,
             session=self.session or "",
             background=self.background,
-            context=frozenset(self.context),
+            context=tuple(dict.fromkeys(self.context)),
             override=self.override,
             override_text=self.override_text,
             fallback=self.fallback,

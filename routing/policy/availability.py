@@ -1,9 +1,10 @@
 """Whether a model can be called now: its quota, its credentials, their cooldowns, its circuit."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 from routing.policy.health import Health, Rest
+from routing.policy.moments import until
 from routing.policy.table import Credential, Model, Provider
 from routing.terms.words import CredentialKind, SkipReason
 
@@ -16,13 +17,21 @@ class Objection:
 
 
 def refusal(
-    provider: Provider, model: Model, health: Health, now: datetime, kind: CredentialKind | None = None
+    provider: Provider,
+    model: Model,
+    health: Health,
+    now: datetime,
+    kind: CredentialKind | None = None,
+    zone: tzinfo = UTC,
 ) -> Objection | None:
     """Why the model cannot be called now (by a credential of the kind, where one is named); None when it can."""
     quota = health.quotas.get(model.quota) if model.quota else None
     if quota is not None and quota.holds(now):
-        return Objection(SkipReason.QUOTA_EXHAUSTED, _until(f"quota {model.quota} exhausted", quota.until), quota.until)
-    return _access_refusal(provider, model, health, now, kind) or _circuit_refusal(provider, model, health)
+        words = until(f"quota {model.quota} exhausted", quota.until, now, zone)
+        return Objection(SkipReason.QUOTA_EXHAUSTED, words, quota.until)
+    return _access_refusal(provider, model, health, now, kind, zone) or _circuit_refusal(
+        provider, model, health, now, zone
+    )
 
 
 def credential_for(
@@ -42,19 +51,19 @@ def _needs_credential(provider: Provider) -> bool:
 
 
 def _access_refusal(
-    provider: Provider, model: Model, health: Health, now: datetime, kind: CredentialKind | None
+    provider: Provider, model: Model, health: Health, now: datetime, kind: CredentialKind | None, zone: tzinfo
 ) -> Objection | None:
     broken = health.not_ready.get((provider.slug, ""))
     if broken is not None:
-        return Objection(SkipReason.NOT_READY, broken)
+        return Objection(SkipReason.NOT_READY, f"not reachable: {broken}")
     if not _needs_credential(provider):
         rest = _rest(health, provider.slug, "", model.slug, now)
-        return _cooling(rest) if rest else None
+        return _cooling(rest, now, zone) if rest else None
     if credential_for(provider, model, health, now, kind) is not None:
         return None
     eligible = [each for each in provider.credentials if kind in (None, each.kind)]
     if not eligible:
-        return Objection(SkipReason.NOT_READY, f"no {_named(kind)}")
+        return Objection(SkipReason.NOT_READY, f"has no {_named(kind)}")
     rests = [
         rest
         for each in eligible
@@ -62,17 +71,19 @@ def _access_refusal(
         and (rest := _rest(health, provider.slug, each.name, model.slug, now)) is not None
     ]
     if rests:
-        return _cooling(min(rests, key=lambda rest: (rest.until is None, rest.until)))
-    return Objection(SkipReason.NOT_READY, health.not_ready[provider.slug, eligible[0].name])
+        return _cooling(min(rests, key=lambda rest: (rest.until is None, rest.until)), now, zone)
+    first = eligible[0].name
+    return Objection(SkipReason.NOT_READY, f"credential {first} is not ready: {health.not_ready[provider.slug, first]}")
 
 
-def _circuit_refusal(provider: Provider, model: Model, health: Health) -> Objection | None:
+def _circuit_refusal(provider: Provider, model: Model, health: Health, now: datetime, zone: tzinfo) -> Objection | None:
     broken = health.circuits.get((provider.slug, model.slug))
     if broken is None or broken.has_probe:
         return None
-    return Objection(
-        SkipReason.CIRCUIT_OPEN, _until("circuit open after failures, next try", broken.retry_at), broken.retry_at
-    )
+    if broken.retry_at <= now:  # over, but somebody has to find out first
+        return Objection(SkipReason.CIRCUIT_OPEN, "circuit open after failures, about to be probed", broken.retry_at)
+    words = until("circuit open after failures", broken.retry_at, now, zone)
+    return Objection(SkipReason.CIRCUIT_OPEN, words, broken.retry_at)
 
 
 def _rest(health: Health, provider: str, credential: str, model: str, now: datetime) -> Rest | None:
@@ -84,15 +95,8 @@ def _rest(health: Health, provider: str, credential: str, model: str, now: datet
     return max(holding, key=lambda rest: (rest.until is None, rest.until), default=None)
 
 
-def _cooling(rest: Rest) -> Objection:
-    return Objection(SkipReason.COOLDOWN, _until("cooling down", rest.until), rest.until)
-
-
-def _until(what: str, moment: datetime | None) -> str:
-    if moment is None:
-        return what
-    joint = " at" if what.endswith("try") else " until"
-    return f"{what}{joint} {moment:%H:%M:%S} UTC" if moment.year < 9999 else what
+def _cooling(rest: Rest, now: datetime, zone: tzinfo) -> Objection:
+    return Objection(SkipReason.COOLDOWN, until("cooling down", rest.until, now, zone), rest.until)
 
 
 def _named(kind: CredentialKind | None) -> str:

@@ -1,34 +1,27 @@
 """Why a model was chosen, and why each other one was skipped: all of it is here.
 
 Order of precedence: user override → policy (background, the client's models, budgets, what a model cannot do) → the project's route → the
-global route → the tier chain → the degradation curve → quota, readiness, cooldown, circuit.
+global route → the tier chain → the degradation curve → quota, readiness, cooldown, circuit. What a filter removes is skipped with its
+reason, a part of a sentence about the model: "anthropic/opus" "cooling down until 14:05".
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from routing.policy import resolve
 from routing.policy.availability import Objection, credential_for, refusal
-from routing.policy.chain import Hop, chain
 from routing.policy.curve import Level, level
 from routing.policy.health import Health
-from routing.policy.table import LOCAL_ROLE, Model, Route, Table
-from routing.terms.candidate import Candidate, Plan, Skipped
+from routing.policy.steps import Step, by_author, route_of, steps
+from routing.policy.table import Model, Table
+from routing.policy.warnings import endings, unheard, warnings
+from routing.terms.candidate import Candidate, Plan, Skipped, Warning
 from routing.terms.request import Ask
 from routing.terms.words import CredentialKind, Role, SkipReason, TaskKind
 
+__all__ = ["plan", "route_of"]
+
 DEFAULT_COOLDOWN_S = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A place in the chain before anything was filtered."""
-
-    model: str
-    role: Role
-    credential_kind: CredentialKind | None = None  # None: whichever is ready
-    is_governed: bool = True  # False: the curve has no say (the user named it)
 
 
 def plan(table: Table, ask: Ask, health: Health, now: datetime) -> Plan:
@@ -39,17 +32,6 @@ def plan(table: Table, ask: Ask, health: Health, now: datetime) -> Plan:
     return _Planner(table, ask, health, now).plan()
 
 
-def route_of(table: Table, ask: Ask) -> tuple[Route | None, str]:
-    """The route of the ask and where it stands ("project", "global", "default"): the project's before the global one, and in
-    each a condition that holds before none."""
-    for project in (ask.project, None) if ask.project else (None,):
-        for condition in (*sorted(ask.context), ""):
-            route = table.routes.get((ask.task_type, project, condition))
-            if route is not None:
-                return route, "project" if project else "global"
-    return None, "default"
-
-
 class _Planner:
     def __init__(self, table: Table, ask: Ask, health: Health, now: datetime) -> None:
         self.table, self.ask, self.health, self.now = table, ask, health, now
@@ -58,78 +40,60 @@ class _Planner:
         self.kind = task.kind if task else TaskKind.CHAT
         self.level: Level = level(table.curve, health, now)
         self.background = ask.background or (self.route is not None and self.route.background)
+        payers = ask.scopes | {f"task:{ask.task_type}", f"project:{ask.project}"}
+        self.spent = sorted(payers & health.spent)
+        self.override = resolve.model(table, ask.override) if ask.override else None
         self.candidates: list[Candidate] = []
         self.skipped: dict[str, Skipped] = {}
 
     def plan(self) -> Plan:
-        steps = tuple(self._steps())
-        only_first = self.ask.fallback == "none" or (self.route is not None and not self.route.fallback)
-        for place, step in enumerate(steps):
+        replaced = self._replaces()
+        chain = tuple(steps(self.table, self.ask, self.route, self.override, replaced=replaced))
+        only_first = self._only_first()
+        for place, step in enumerate(chain):
             if only_first and place:
-                self._skip(step.model, Objection(SkipReason.FALLBACK_OFF, "only the first may be tried"))
+                self._skip(step.model, Objection(SkipReason.FALLBACK_OFF, only_first))
             else:
                 self._place(step)
+        if replaced and self.route is not None:
+            words = f"replaced by the override {_slug(self.override or '')}"
+            self._skip(self.route.steps[0], Objection(SkipReason.OVERRIDDEN, words))
         challengers, shares = self._shares()
         return Plan(
             candidates=tuple(self.candidates),
             skipped=tuple(self._all_skipped()),
-            reason=self._reason(steps),
-            source="override" if self.ask.override else self.source,
+            reason=self._reason(chain),
+            source="override" if self.candidates and self.candidates[0].role is Role.OVERRIDE else self.source,
             revision=self.table.revision,
             cooldown_s=self.route.cooldown_s if self.route else DEFAULT_COOLDOWN_S,
             primary=self.route.steps[0] if self.route and self.route.steps else None,
             shares=shares,
             challengers=challengers,
             source_route=self.route.name if self.route else "",
+            warnings=tuple(self._warnings()),
         )
 
-    def _steps(self) -> Iterator[Step]:
-        """The whole chain as the table has it, before anything is looked at."""
-        if self.ask.override:
-            yield Step(resolve.model(self.table, self.ask.override), Role.OVERRIDE, is_governed=False)
-        route_steps = self.route.steps if self.route else ()
-        for key in self._by_author(route_steps):
-            is_primary = key == route_steps[0] and not self.ask.override
-            kind = self._oauth_first(key) if key == route_steps[0] else None
-            yield Step(key, Role.PRIMARY if is_primary else Role.FALLBACK, kind)
-        yield from self._tier_steps(route_steps)
-        if self.route is not None and self.route.terminal_local:
-            for model in self.table.models.values():
-                if model.role == LOCAL_ROLE:
-                    yield Step(model.key, Role.FALLBACK)
+    def _replaces(self) -> bool:
+        """Whether the override takes the primary's place: it can be called, and is no step of the route itself, which only comes first then."""
+        if self.override is None or self.route is None or self.override in self.route.steps:
+            return False
+        return bool(self.route.steps) and self._objection(Step(self.override, Role.OVERRIDE)) is None
 
-    def _by_author(self, steps: tuple[str, ...]) -> tuple[str, ...]:
-        """The steps as they are, or for a review: other providers than the author's first."""
-        if self.ask.author is None:
-            return steps
-        author = self.ask.author.partition(":")[0]
-        return tuple(sorted(steps, key=lambda key: key.partition(":")[0] == author))
+    def _only_first(self) -> str:
+        """Why nothing but the first step may be tried; "" where the others follow."""
+        if self.ask.fallback == "none":
+            return "not tried: the caller wants no fallback"
+        return "not tried: the route's fallback is off" if self.route is not None and not self.route.fallback else ""
 
-    def _oauth_first(self, key: str) -> CredentialKind | None:
-        """OAuth for a model whose API key is the tier chain's last resort; None where either will do."""
-        provider = self.table.providers.get(key.partition(":")[0])
-        if self.route is None or not self.route.tier_chain or provider is None:
-            return None
-        has_oauth = any(each.kind is CredentialKind.OAUTH for each in provider.credentials)
-        return CredentialKind.OAUTH if has_oauth else None
-
-    def _tier_steps(self, route_steps: tuple[str, ...]) -> Iterator[Step]:
-        origin = route_steps[0] if route_steps else None
-        if self.route is None and self.ask.override:
-            origin = resolve.model(self.table, self.ask.override)
-        if origin is not None and (self.route is None or self.route.tier_chain):
-            for hop in self._hops(origin):
-                yield Step(hop.model, Role.FALLBACK, hop.credential_kind)
-
-    def _hops(self, origin: str) -> tuple[Hop, ...]:
-        if self.route is None:
-            return chain(self.table, origin)
-        return chain(
-            self.table,
-            origin,
-            rotation=self.route.rotation,
-            lower_tier_max_hops=self.route.lower_tier_max_hops,
-        )
+    def _warnings(self) -> Iterator[Warning]:
+        today = self.now.date()
+        if self.override is not None and (self.route is None or self.override not in self.route.steps):
+            named = self.table.models.get(self.override)
+            yield from endings(self.table, [named] if named else [], today)
+        if self.route is not None:
+            yield from warnings(self.table, self.route, today)
+        if self.ask.context:
+            yield from unheard(self.table, self.ask.task_type, self.ask.context)
 
     def _place(self, step: Step) -> None:
         """Make the step a candidate, or say why not; what the curve removes, the first ready model of the curve replaces."""
@@ -152,28 +116,31 @@ class _Planner:
         if model is None:
             return Objection(SkipReason.DISABLED, "no such model")
         return self._policy_objection(model) or refusal(
-            self.table.providers[model.provider], model, self.health, self.now, step.credential_kind
+            self.table.providers[model.provider], model, self.health, self.now, step.credential_kind, self.table.zone
         )
 
     def _policy_objection(self, model: Model) -> Objection | None:
         """What speaks against the model whatever its health."""
         ask, provider = self.ask, self.table.providers[model.provider]
         if not (model.enabled and provider.enabled):
-            return Objection(SkipReason.DISABLED, "switched off" if model.enabled else "model switched off")
+            return Objection(
+                SkipReason.DISABLED, f"switched off with {provider.slug}" if model.enabled else "switched off"
+            )
         if model.retire_at is not None and model.retire_at <= self.now.date():
             return Objection(SkipReason.RETIRED, f"retired on {model.retire_at}")
         if model.kind is not self.kind:
-            return Objection(SkipReason.WRONG_KIND, f"a model for {model.kind}, not for {self.kind}")
+            return Objection(SkipReason.WRONG_KIND, f"made for {model.kind}, not for {self.kind}")
         if self.background and model.interactive_only:
             return Objection(SkipReason.INTERACTIVE_ONLY, "interactive only")
         if ask.allowed_models is not None and model.key not in ask.allowed_models:
             return Objection(SkipReason.NOT_ALLOWED, "not among the client's models")
-        if f"provider:{provider.slug}" in self.health.spent:
-            return Objection(SkipReason.BUDGET, f"the budget of {provider.slug} is spent")
+        if self.spent or f"provider:{provider.slug}" in self.health.spent:
+            payer = self.spent[0] if self.spent else f"provider:{provider.slug}"
+            return Objection(SkipReason.BUDGET, f"stopped by the budget of {payer}, which is spent")
         if model.lacks & ask.needs:
             return Objection(SkipReason.UNSUPPORTED, f"cannot do: {', '.join(sorted(model.lacks & ask.needs))}")
         if model.context_window is not None and ask.size + (ask.max_tokens or 0) > model.context_window:
-            return Objection(SkipReason.WINDOW_TOO_SMALL, f"its window is {model.context_window:,} tokens")
+            return Objection(SkipReason.WINDOW_TOO_SMALL, f"has a window of {model.context_window:,} tokens")
         if model.key == ask.author:
             return Objection(SkipReason.SAME_AS_AUTHOR, "wrote what is to be reviewed")
         return None
@@ -213,7 +180,13 @@ class _Planner:
             return f"tier chain → {_slug(step.model)}"
         where = f"project {self.route.project}" if self.source == "project" else "route"
         condition = f" ({self.route.condition})" if self.route.condition else ""
-        return f"{where}: {self.ask.task_type}{condition} → {_slug(step.model)}"
+        return f"{where}: {self.ask.task_type}{condition} → {_slug(step.model)}{self._opposite(step)}"
+
+    def _opposite(self, step: Step) -> str:
+        """Said of a step that stands first because the author is of the primary's provider."""
+        author, steps = (self.ask.author or "").partition(":")[0], self.route.steps if self.route else ()
+        moved = author and by_author(steps, self.ask.author)[:1] == (step.model,) != steps[:1]
+        return f" (the author is of {author})" if moved else ""
 
     def _skip(self, key: str, objection: Objection) -> None:
         if key in self.skipped or any(each.key == key for each in self.candidates):
@@ -226,14 +199,14 @@ class _Planner:
         named = {*self.skipped, *(each.key for each in self.candidates)}
         for key, model in self.table.models.items():
             if key not in named:
-                yield Skipped(model.provider, model.slug, SkipReason.NOT_IN_ROUTE, "no step of the route")
+                yield Skipped(model.provider, model.slug, SkipReason.NOT_IN_ROUTE, "not in the route")
 
-    def _reason(self, steps: tuple[Step, ...]) -> str:
+    def _reason(self, chain: tuple[Step, ...]) -> str:
         """How the first candidate came to be first."""
-        if not steps:
+        if not chain:
             return f"no route for {self.ask.task_type}"
         passed = []
-        for step in steps:
+        for step in chain:
             if self.candidates and step.model == self.candidates[0].key:
                 break
             if step.model in self.skipped:

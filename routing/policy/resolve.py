@@ -7,13 +7,18 @@ from typing import Literal
 
 from routing.policy.table import Table
 
+_KINDS = {"task_type": "task type", "model": "model", "project": "project", "author": "model or provider"}
+MOST_NAMED = 5  # where nothing is spelled alike
+
 
 class Unknown(LookupError):
     """A name that nothing bears. `nearest`: names that are spelled alike."""
 
-    def __init__(self, what: Literal["task_type", "model"], name: str, near: tuple[str, ...]) -> None:
+    def __init__(
+        self, what: Literal["task_type", "model", "project", "author"], name: str, near: tuple[str, ...]
+    ) -> None:
         self.what, self.name, self.nearest = what, name, near
-        said = f"There is no {what.replace('_', ' ')} '{name}'." if name else f"No {what.replace('_', ' ')} is named."
+        said = f"There is no {_KINDS[what]} '{name}'." if name else f"No {_KINDS[what]} is named."
         super().__init__(said + (f" Nearest: {', '.join(near)}." if near else ""))
 
 
@@ -75,6 +80,35 @@ def model_in(table: Table, phrase: str) -> str:
         raise Ambiguous(phrase[:120], choices)
     names = [name for word in words for name in nearest(word, table.names)]
     raise Unknown("model", phrase[:120], tuple(dict.fromkeys(names))[:3])
+
+
+def project(table: Table, text: str) -> str:
+    """The slug of the project that the text names, by slug or name. Raises Unknown with the nearest, else with all that there are."""
+    wanted = _plain(text)
+    for slug, name in table.projects.items():
+        if wanted and wanted in (_plain(slug), _plain(name)):
+            return slug
+    raise Unknown("project", text[:120], nearest(wanted, table.projects) or tuple(sorted(table.projects))[:MOST_NAMED])
+
+
+def author(table: Table, text: str) -> str:
+    """Who wrote what is to be reviewed: "provider:model", or "provider:" where only the provider is sure. Raises Unknown or Ambiguous.
+
+    A call of last month may name a model that is gone; its provider is known all the same.
+    """
+    wanted = text.strip().lower()
+    provider = wanted.partition(":")[0]
+    try:
+        return model(table, wanted)
+    except Ambiguous as error:
+        providers = {choice.partition(":")[0] for choice in error.choices}
+        if len(providers) > 1:
+            raise
+        return f"{providers.pop()}:"
+    except Unknown as error:
+        if provider in table.providers:
+            return f"{provider}:"
+        raise Unknown("author", text[:120], nearest(wanted, (*table.models, *table.names, *table.providers))) from error
 
 
 def has_words(text: str, pattern: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, tzinfo
 from functools import cached_property
 
 from routing.terms.request import Timeouts
@@ -48,6 +48,7 @@ class Model:
     interactive_only: bool = False
     enabled: bool = True
     quota: str | None = None
+    deprecated_at: date | None = None
     retire_at: date | None = None
     version: int = 1
 
@@ -63,6 +64,7 @@ class TaskType:
     aliases: tuple[str, ...] = ()
     kind: TaskKind = TaskKind.CHAT
     enabled: bool = True
+    wants: tuple[str, ...] = ()  # strength tags that its primary should carry
     grading_share: float = 1.0
 
 
@@ -130,6 +132,8 @@ class Table:
     routes: Mapping[tuple[str, str | None, str], Route] = field(default_factory=dict)
     curve: Curve | None = None
     explorations: Mapping[str, Exploration] = field(default_factory=dict)  # by task type
+    projects: Mapping[str, str] = field(default_factory=dict)  # slug → name
+    zone: tzinfo = UTC  # in which moments are told
 
     @cached_property
     def windows(self) -> tuple[int, ...]:

@@ -74,7 +74,8 @@ class Snapshot:
     def plan(self, ask: Ask, now: datetime) -> Plan:
         """`policy.plan` of this table and health, remembered until something that it looked at would look otherwise."""
         need = ask.size + (ask.max_tokens or 0)
-        key = (replace(ask, size=0, max_tokens=None, client=""), bisect_left(self.table.windows, need))
+        same = replace(ask, size=0, max_tokens=None, client="", scopes=ask.scopes & self.health.spent)
+        key = same, bisect_left(self.table.windows, need)
         known = self.plans.get(key)
         if known is not None and now < known[1]:
             return known[0]

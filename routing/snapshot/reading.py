@@ -3,11 +3,15 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
 
 from routing.credentials import Access
 from routing.models import Curve as CurveRow
 from routing.models import Exploration as ExplorationRow
 from routing.models import Model as ModelRow
+from routing.models import Project as ProjectRow
 from routing.models import Provider as ProviderRow
 from routing.models import Route as RouteRow
 from routing.models import Rule as RuleRow
@@ -34,7 +38,7 @@ PIN_REFUSED_S = 30.0
 
 
 def read_table(revision: int, accesses: Iterable[Access]) -> Table:
-    """The whole table in eight queries."""
+    """The whole table in nine queries."""
     credentials: dict[str, list[Credential]] = defaultdict(list)
     for access in accesses:
         credentials[access.provider].append(Credential(access.name, access.kind))
@@ -55,6 +59,8 @@ def read_table(revision: int, accesses: Iterable[Access]) -> Table:
         routes=_routes(),
         curve=next((_curve(row, names) for row in CurveRow.objects.filter(active=True).order_by("name")), None),
         explorations=_explorations(),
+        projects=dict(ProjectRow.objects.order_by("slug").values_list("slug", "name")),
+        zone=ZoneInfo(settings.TIME_ZONE),
     )
 
 
@@ -86,6 +92,7 @@ def _model(row: ModelRow) -> Model:
         interactive_only=row.interactive_only,
         enabled=row.enabled,
         quota=row.quota.slug if row.quota else None,
+        deprecated_at=row.deprecated_at,
         retire_at=row.retire_at,
         version=row.version,
     )
@@ -101,7 +108,15 @@ def _names() -> dict[str, tuple[str, ...]]:
 
 
 def _task_type(row: TaskTypeRow) -> TaskType:
-    return TaskType(row.slug, row.name, tuple(row.aliases), TaskKind(row.kind), row.enabled, row.grading_share)
+    return TaskType(
+        slug=row.slug,
+        name=row.name,
+        aliases=tuple(row.aliases),
+        kind=TaskKind(row.kind),
+        enabled=row.enabled,
+        wants=tuple(row.wants),
+        grading_share=row.grading_share,
+    )
 
 
 def _routes() -> dict[tuple[str, str | None, str], Route]:

@@ -28,12 +28,21 @@ class Skipped:
     provider: str
     model: str
     reason: SkipReason
-    detail: str  # a sentence part: "cooling down until 14:05"
+    detail: str  # what the sentence says of the model: "cooling down until 14:05"
     until: datetime | None = None
 
     @property
     def key(self) -> str:
         return f"{self.provider}:{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """Something about a route that its owner should know; nothing that stops it."""
+
+    kind: str  # a word of the console's states
+    short: str  # "not tagged cheap"
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +61,4 @@ class Plan:
     ] = ()  # undrawn: ("provider:model", probability) of primary and challengers; sums to 1
     challengers: tuple[Candidate, ...] = ()  # of the shares, with role explore: what a draw may put first
     source_route: str = ""  # "code_generation@site?batch": the route that was read; "" without one
+    warnings: tuple[Warning, ...] = ()  # about the route, whatever was skipped

@@ -17,13 +17,14 @@ class Ask:
     background: bool = False
     override: str | None = None  # "provider:model", "model" or an alias; already read from the phrase if there was one
     fallback: Literal["route", "none"] = "route"
-    author: str | None = None  # "provider:model" that wrote what is to be reviewed
+    author: str | None = None  # "provider:model", or "provider:", that wrote what is to be reviewed
     size: int = 0  # estimated input tokens: request bytes / 4, before routing
     max_tokens: int | None = None
     needs: frozenset[str] = frozenset()  # of "tools", "images", "json_schema", "thinking", "web_search"
-    context: frozenset[str] = frozenset()  # conditions that hold: "in_session", "batch", "interactive" …
+    context: tuple[str, ...] = ()  # conditions that hold: "in_session", "batch" …; the first that a route names decides
     allowed_models: frozenset[str] | None = None  # the client's list of "provider:model"; None: all
     client: str = ""  # slug
+    scopes: frozenset[str] = frozenset()  # budgets that pay besides task, project, provider: "client:ci", "key:ck_ab12"
 
 
 @dataclass(frozen=True, slots=True)

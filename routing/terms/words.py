@@ -75,10 +75,11 @@ class SkipReason(StrEnum):
     WINDOW_TOO_SMALL = "window_too_small"
     UNSUPPORTED = "unsupported"  # images, tools, strict schema … the model cannot do
     RETIRED = "retired"
-    DUPLICATE = "duplicate"  # the same model stands earlier in the chain
+    OVERRIDDEN = "overridden"  # the route's primary, whose place the user's override has taken
     FALLBACK_OFF = "fallback_off"  # the caller said fallback: "none"
     WRONG_KIND = "wrong_kind"  # a chat model on an embedding route, or the reverse
     SAME_AS_AUTHOR = "same_as_author"
+    BUSY = "busy"  # its provider has as many calls on their way as it may
 
 
 class CircuitState(StrEnum):

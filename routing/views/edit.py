@@ -159,7 +159,7 @@ def _preview(request: HttpRequest, route: Named, form: RouteForm, status: int = 
     shown = {
         "lines": lines,
         "plan": catalogue.plan_with(part),
-        "warnings": catalogue.warnings(route.task, part["steps"], catalogue.models_now()),
+        "warnings": catalogue.warnings(part),
         "previewed": form.fingerprint(),
     }
     return _show(request, route, form, status=status, preview=shown, **context)

@@ -29,9 +29,7 @@ def rest(provider: str, model: str) -> None:
         pytest.param(
             {"task_type": "code_generation", "context": "batch"}, ["codex", "sonnet"], "global", id="a condition"
         ),
-        pytest.param(
-            {"task_type": "coding", "override": "opus"}, ["opus", "codex", "sonnet"], "override", id="a model"
-        ),
+        pytest.param({"task_type": "coding", "override": "opus"}, ["opus", "sonnet"], "override", id="a model"),
         pytest.param(
             {"task_type": "coding", "override": "use Opus for this", "alone": "on"}, ["opus"], "override", id="a phrase"
         ),

@@ -52,7 +52,7 @@ class Command(BaseCommand):
 
     def _explain(self, options: dict[str, Any]) -> Any:
         task = resolve.task_type(snapshot.current().table, options["task"])
-        context = frozenset(options["context"] or ())
+        context = tuple(options["context"] or ())
         return queries.explain(
             Ask(
                 task,

@@ -46,10 +46,23 @@ def test_an_override_replaces_the_primary_and_the_routes_fallbacks_follow():
     assert found.source == "override"
 
 
+def test_an_override_from_outside_the_route_takes_its_primarys_place():
+    found = made(Ask("code_generation", override="haiku"))
+    assert order(found) == ["haiku", "codex"]
+    skipped = next(each for each in found.skipped if each.model == "sonnet")
+    assert (skipped.reason, skipped.detail) == ("overridden", "replaced by the override haiku")
+
+
+def test_an_override_that_cannot_be_called_leaves_the_route_as_it_is():
+    found = made(Ask("code_generation", override="gpt-5.2"), Health(circuits={("openai", "gpt-5.2"): Broken(LATER)}))
+    assert (order(found), found.source) == (["sonnet", "codex"], "global")
+    assert found.reason == "route: code_generation → sonnet (gpt-5.2: circuit open after failures until 12:05)"
+
+
 def test_an_override_without_fallback_is_tried_alone():
     found = made(Ask("code_generation", override="claude", fallback="none"))
     assert order(found) == ["opus"]
-    assert why(found, "sonnet") == "fallback_off"
+    assert (why(found, "sonnet"), why(found, "codex")) == ("overridden", "fallback_off")
 
 
 def test_a_route_with_fallback_off_has_one_attempt():
@@ -75,12 +88,24 @@ def test_a_projects_route_overrides_the_global_one():
     assert order(made(Ask("vibe_coding", project="other"), in_table=there)) == ["codex", "sonnet"]
 
 
+def test_of_several_conditions_the_callers_first_decides():
+    there = table(
+        Route("code_generation", steps("sonnet codex")),
+        Route("code_generation", steps("codex"), condition="batch"),
+        Route("code_generation", steps("opus"), condition="debugging"),
+    )
+    assert order(made(Ask("code_generation", context=("debugging", "batch")), in_table=there)) == ["opus"]
+    assert order(made(Ask("code_generation", context=("batch", "debugging")), in_table=there)) == ["codex"]
+    unheard = made(Ask("code_generation", context=("bacth",)), in_table=there)
+    assert (order(unheard), unheard.warnings[-1].short) == (["sonnet", "codex"], "no condition bacth")
+
+
 def test_a_condition_that_holds_chooses_its_own_route():
     there = table(
         Route("code_generation", steps("sonnet codex")), Route("code_generation", steps("codex"), condition="batch")
     )
-    assert order(made(Ask("code_generation", context=frozenset({"batch"})), in_table=there)) == ["codex"]
-    assert order(made(Ask("code_generation", context=frozenset({"interactive"})), in_table=there)) == [
+    assert order(made(Ask("code_generation", context=("batch",)), in_table=there)) == ["codex"]
+    assert order(made(Ask("code_generation", context=("interactive",)), in_table=there)) == [
         "sonnet",
         "codex",
     ]

@@ -97,3 +97,40 @@ def test_a_phrase_that_may_mean_several_is_ambiguous(phrase):
 def test_a_phrase_that_names_nobody_is_refused(phrase):
     with pytest.raises(Unknown):
         resolve.model_in(THERE, phrase)
+
+
+def test_a_project_is_a_slug_or_a_name():
+    there = table(projects={"site": "Our Site", "app": ""})
+    assert (resolve.project(there, "site"), resolve.project(there, "our site")) == ("site", "site")
+
+
+@pytest.mark.parametrize(("text", "near"), [("sites", ("site",)), ("nonsense", ("app", "site")), ("", ("app", "site"))])
+def test_a_project_that_is_none_names_the_nearest_else_those_that_there_are(text, near):
+    with pytest.raises(Unknown) as error:
+        resolve.project(table(projects={"site": "Our Site", "app": ""}), text)
+    assert (error.value.what, error.value.nearest) == ("project", near)
+
+
+@pytest.mark.parametrize(
+    ("text", "author"),
+    [
+        ("sonnet", "anthropic:sonnet"),
+        ("openai", "openai:"),  # the provider alone
+        ("anthropic:opus-3", "anthropic:"),  # a call of a model that is gone
+        ("Claude", "anthropic:opus"),
+    ],
+)
+def test_an_author_is_a_model_or_at_least_its_provider(text, author):
+    assert resolve.author(THERE, text) == author
+
+
+def test_a_name_of_two_models_of_one_provider_is_author_enough():
+    names = {**THERE.names, "gpt": ("openai:codex", "openai:gpt-5.2")}
+    assert resolve.author(table(names=names), "gpt") == "openai:"
+    with pytest.raises(Ambiguous):
+        resolve.author(table(names={**names, "gpt": ("openai:codex", "anthropic:opus")}), "gpt")
+
+
+def test_an_author_that_nobody_bears_is_refused():
+    with pytest.raises(Unknown, match=r"no model or provider 'sonet'.*sonnet"):
+        resolve.author(THERE, "sonet")
