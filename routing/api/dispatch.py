@@ -1,23 +1,25 @@
 """Dispatching over HTTP: one call, the plan of one, what is available, what the state is."""
 
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from ninja import Router
 
 from routing import circuits, dispatch, queries, snapshot
+from routing.api.answers import attempt_out, error_event, event_of, headers_of, result_out
 from routing.api.auth import key_auth, key_auth_in_loop
 from routing.api.dispatch_form import DispatchIn
 from routing.api.errors import ApiError
 from routing.clients import Caller
+from routing.dispatch import Begun, Refused, Told
 from routing.dispatch.asked import Asked, asked
-from routing.dispatch.outcome import Refused, Result
 from routing.models import Call
 from routing.policy import resolve
-from routing.terms.record import AttemptRecord
 from routing.terms.words import Scope, TaskKind
 
 router = Router(tags=["dispatch"])
@@ -31,20 +33,44 @@ router = Router(tags=["dispatch"])
 async def dispatch_call(request: HttpRequest, body: DispatchIn) -> Any:
     if request.headers.get("Idempotency-Key") is not None:
         raise ApiError(422, "Idempotency-Key is not served yet: leave the header out.", code="not_served")
-    if body.stream:
-        raise ApiError(422, "stream: is not served yet; leave it out or send false.", code="not_served")
     caller = _caller(request)
     meant = await _asked(request, body, caller)
     task = snapshot.current().table.task_types[meant.ask.task_type]
     if task.kind is TaskKind.EMBEDDING:
         raise ApiError(422, f"Task type '{task.slug}' embeds; a dispatch answers in words.", code="wrong_kind")
+    call = meant.ask, meant.request, caller, meant.facts
     try:
-        result = await dispatch.dispatch(meant.ask, meant.request, caller, meant.facts)
+        if not body.stream:
+            result = await dispatch.dispatch(*call)
+            return JsonResponse(result_out(result), headers=headers_of(result))
+        told = dispatch.stream(*call)
+        first = await anext(
+            told
+        )  # decides the status: what fails before a stream's first word is an error like any other
     except Refused as refused:
         if refused.attempts:
             refused.details["attempts"] = [attempt_out(each) for each in refused.attempts]
         raise
-    return result_out(result)
+    headers = {**headers_of(cast(Begun, first)), "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return EventStream(_events(first, told), content_type="text/event-stream", headers=headers)
+
+
+class EventStream(StreamingHttpResponse):
+    """Events that end when their reader does: Django's own iterator leaves the one it wraps to the garbage collector."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._iterator  # type: ignore[attr-defined,no-any-return]  # where Django keeps what it was given
+
+
+async def _events(first: Told, rest: AsyncIterator[Told]) -> AsyncIterator[bytes]:
+    """`start`, `delta` …, and `done` or `error`. When the client goes away, so does the provider's work."""
+    async with aclosing(rest):  # type: ignore[type-var]  # a generator
+        try:
+            yield event_of(first)
+            async for each in rest:
+                yield event_of(each)
+        except Refused as refused:
+            yield error_event(refused)
 
 
 @router.post("/route/explain", auth=key_auth_in_loop(Scope.READ), summary="The plan of a call that is not made")
@@ -129,57 +155,3 @@ def _unclear(error: LookupError) -> ApiError:
     if isinstance(error, resolve.Unknown):
         return ApiError(422, str(error), code=f"unknown_{error.what}", details={"nearest": list(error.nearest)})
     return ApiError(422, str(error.args[0] if error.args else error))
-
-
-def result_out(result: Result) -> dict[str, Any]:
-    """The answer's body, as the contract names its parts."""
-    usage = result.answer.usage
-    out: dict[str, Any] = {
-        "request_id": str(result.request_id),
-        "task_type": result.task_type,
-        "model": result.model,
-        "provider": result.provider,
-        "output": result.answer.output,
-        "stop_reason": result.answer.stop_reason,
-        "usage": {
-            name: getattr(usage, name) if usage else None
-            for name in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-        },
-        "cost_usd": None if result.cost_usd is None else format(result.cost_usd, "f"),
-        "ttft_ms": result.ttft_ms,
-        "total_ms": result.total_ms,
-        "used_fallback": result.used_fallback,
-        "reason": result.reason,
-        "route_revision": result.revision,
-        "simulated": result.simulated,
-        "attempts": [attempt_out(each) for each in result.attempts],
-    }
-    if result.answer.tool_calls:
-        out["tool_calls"] = [
-            {"id": each.id, "name": each.name, "arguments": dict(each.arguments)} for each in result.answer.tool_calls
-        ]
-    if result.second_opinion is not None:
-        answer = result.second_opinion.answer
-        out["second_opinion"] = {
-            **attempt_out(result.second_opinion.attempt),
-            "output": answer.output if answer else None,
-            "stop_reason": answer.stop_reason if answer else None,
-        }
-    return out
-
-
-def attempt_out(attempt: AttemptRecord) -> dict[str, Any]:
-    return {
-        "attempt": attempt.attempt,
-        "provider": attempt.provider,
-        "model": attempt.model,
-        "credential_kind": attempt.credential_kind,
-        "role": attempt.role,
-        "status": attempt.status,
-        "error_kind": attempt.error_kind,
-        "error": attempt.error_message or None,
-        "http_status": attempt.http_status,
-        "ttft_ms": attempt.ttft_ms,
-        "total_ms": attempt.total_ms,
-        "cost_usd": None if attempt.cost_usd is None else format(attempt.cost_usd, "f"),
-    }

@@ -115,7 +115,6 @@ async def test_explain_shows_the_plan_and_calls_nobody(ci, monkeypatch):
             id="thinks too long",
         ),
         pytest.param({"task_type": "coding", "prompt": "x", "metadata": {"a": "b\r\nc"}}, 422, "invalid", id="CRLF"),
-        pytest.param({"task_type": "coding", "prompt": "x", "stream": True}, 422, "not_served", id="stream"),
         pytest.param(
             {"task_type": "embeddings", "prompt": "x", "override": "opus"}, 422, "wrong_kind", id="wrong kind"
         ),

@@ -19,7 +19,17 @@ from routing.terms.request import Message, Request
 from routing.terms.words import ErrorKind, ProviderKind
 from tests.doubles import Act, script
 from tests.doubles.verdict import assert_clean
-from tests.routing.two_providers import ANTHROPIC, OPENAI, REQUEST, UPSTREAM, World, publish, two_providers
+from tests.routing.two_providers import (
+    ANTHROPIC,
+    OPENAI,
+    REQUEST,
+    SHORT,
+    UPSTREAM,
+    World,
+    patience,
+    publish,
+    two_providers,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -80,7 +90,7 @@ def a_spool_and_a_memory_of_its_own(settings, tmp_path) -> Iterator[None]:
     ("act", "kind", "status", "rests"), [case[1:] for case in FALLS_BACK], ids=[case[0] for case in FALLS_BACK]
 )
 def test_the_fallback_serves_and_the_primary_rests(kinds, act, kind, status, rests):
-    with two_providers(first=(act,), kinds=kinds) as world:
+    with two_providers(first=(act,), kinds=kinds, timeouts=patience(kind)) as world:
         result = world.dispatch()
 
         assert isinstance(result, Result)
@@ -117,7 +127,7 @@ def test_a_clients_error_passes_as_the_provider_said_it(kinds, act, kind, status
     ("act", "kind", "status"), [case[1:4] for case in FALLS_BACK], ids=[case[0] for case in FALLS_BACK]
 )
 def test_when_the_last_candidate_fails_too_the_call_fails_with_both_attempts(act, kind, status):
-    with two_providers(first=(script.error(500),), second=(act,)) as world:
+    with two_providers(first=(script.error(500),), second=(act,), timeouts=patience(kind)) as world:
         refused = world.dispatch()
 
         assert isinstance(refused, Refused)
@@ -275,7 +285,8 @@ class TestAgainstLLMock:
         assert_clean(self.mock)
 
     def test_a_hanging_primary_is_given_up(self) -> None:
-        self.mock.delay(1, provider=str(self.kinds[0]))
+        publish([(kind, self._url(kind)) for kind in self.kinds], timeouts=SHORT)
+        self.mock.delay(2, provider=str(self.kinds[0]))
         assert isinstance(self.world.dispatch(), Result)
         assert self.world.attempts()[0][3] == ErrorKind.TIMEOUT
         assert_clean(self.mock)

@@ -9,11 +9,11 @@ from typing import Any
 from routing import changes, circuits, drain, snapshot
 from routing.audit import SYSTEM
 from routing.clients import Caller
-from routing.dispatch import Refused, Result, dispatch
+from routing.dispatch import Refused, Result, Told, dispatch, stream
 from routing.models import Attempt, Call, Cooldown, Credential
 from routing.providers.registry import close_all
 from routing.terms.request import Ask, Message, Request
-from routing.terms.words import ProviderKind, Scope
+from routing.terms.words import ErrorKind, ProviderKind, Scope
 from tests import doubles
 from tests.doubles import Act, Double
 
@@ -21,6 +21,13 @@ CALLER = Caller("ci", "ck_test", frozenset({Scope.DISPATCH}))
 # One token of answer keeps the wait for a first byte at first_token_s and a little.
 REQUEST = Request([Message("user", "Say it.")], max_tokens=1)
 ANTHROPIC, OPENAI = ProviderKind.ANTHROPIC, ProviderKind.OPENAI
+ROOMY = {
+    "connect_s": 20,
+    "first_token_s": 30,
+    "idle_s": 30,
+    "total_s": 60,
+}  # no busy machine makes another fault a timeout
+SHORT = {"connect_s": 5, "first_token_s": 0.5, "idle_s": 0.5, "total_s": 20}
 UPSTREAM = {ANTHROPIC: "claude-opus-5-5", OPENAI: "gpt-6-sol"}
 
 
@@ -38,6 +45,15 @@ class World:
         circuits.write_pending()
         assert drain.flush()
         return ended
+
+    def stream(self, request: Request = REQUEST, **ask: Any) -> tuple[list[Told], Result | Refused]:
+        """What a streamed call tells before its end, and how it ends, with all that it leaves behind written to PostgreSQL."""
+        snapshot.load_now()
+        told: list[Told] = []
+        ended = asyncio.run(_streamed(Ask(**{"task_type": "talk"} | ask), request, told))
+        circuits.write_pending()
+        assert drain.flush()
+        return told, ended
 
     def call(self) -> Call:
         return Call.objects.latest("started_at")
@@ -67,6 +83,19 @@ async def _ended(ask: Ask, request: Request) -> Result | Refused:
         return refused
     finally:
         await close_all()
+
+
+async def _streamed(ask: Ask, request: Request, into: list[Told]) -> Result | Refused:
+    try:
+        async for told in stream(ask, request, CALLER):
+            into.append(told)
+    except Refused as refused:
+        return refused
+    finally:
+        await close_all()
+    ended = into.pop()
+    assert isinstance(ended, Result)
+    return ended
 
 
 @contextmanager
@@ -111,9 +140,14 @@ def publish(providers: list[tuple[ProviderKind, str]], **route: Any) -> None:
                 "task_type": "talk",
                 "project": None,
                 "steps": ["first:one", "second:two"],
-                "timeouts": {"connect_s": 1, "first_token_s": 0.3, "idle_s": 0.3, "total_s": 5},
+                "timeouts": ROOMY,
                 **route,
             }
         ],
     }
     changes.publish(document, by=SYSTEM, reason="a small world", source="load")
+
+
+def patience(expected: ErrorKind) -> dict[str, float]:
+    """The route's timeouts to meet a fault with: short ones only where one is to run out."""
+    return SHORT if expected is ErrorKind.TIMEOUT else ROOMY
