@@ -27,6 +27,15 @@ def slug(**options: Any) -> "models.CharField[str, str]":
     return models.CharField(max_length=120, validators=[SLUG], **options)
 
 
+class Encrypted(models.BinaryField):  # type: ignore[type-arg]
+    """A column that holds what `routing.secrets.encrypt` made. `manage.py secrets rotate` finds every one of them by this class."""
+
+    def deconstruct(self) -> Any:
+        """To a migration it is a column of bytes like any other."""
+        name, _, args, options = super().deconstruct()
+        return name, "django.db.models.BinaryField", args, options
+
+
 def usd(**options: Any) -> "models.DecimalField[Decimal | int | str, Decimal]":
     """Money: ten decimals, because one cached token costs $0.00000003."""
     return models.DecimalField(max_digits=20, decimal_places=10, **options)

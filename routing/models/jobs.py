@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from routing.models._fields import word
+from routing.models._fields import Encrypted, word
 from routing.terms.words import JobStatus
 
 
@@ -40,8 +40,8 @@ class BatchItem(models.Model):
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="items")
     position = models.PositiveIntegerField()
     status = word(JobStatus, default=JobStatus.QUEUED)
-    body = models.BinaryField(null=True, blank=True)  # encrypted; the broker carries ids only
-    answer = models.BinaryField(null=True, blank=True)  # encrypted
+    body = Encrypted(null=True, blank=True)  # the broker carries ids only
+    answer = Encrypted(null=True, blank=True)
     call_id = models.UUIDField(null=True, blank=True)
     error = models.CharField(max_length=300, blank=True)
 

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from routing.models._fields import slug, usd, usd_or_none, word
+from routing.models._fields import Encrypted, slug, usd, usd_or_none, word
 from routing.terms.words import CredentialKind, ProviderKind, SuccessFrom, TaskKind
 
 
@@ -26,7 +26,7 @@ class Credential(models.Model):
     provider = models.ForeignKey(Provider, models.CASCADE, related_name="credentials")
     name = slug()
     kind = word(CredentialKind)
-    secret = models.BinaryField(null=True, blank=True)  # Fernet token of a JSON object; null: none stored
+    secret = Encrypted(null=True, blank=True)  # a JSON object, see credentials.material; null: none stored
     env = models.CharField(max_length=120, blank=True)
     oauth = models.JSONField(default=dict, blank=True)  # token_url, client_id, grant; no secrets
     expires_at = models.DateTimeField(null=True, blank=True)  # the secret's or, of OAuth, the access token's end

@@ -1,6 +1,6 @@
 """Encryption of what must be kept and never shown: Fernet under CORTEX_ENCRYPTION_KEYS, the newest first.
 
-Rotation: put a new key in front, restart, run `rotate` over what is stored, then drop the old key.
+How keys are changed is told in `rotation`.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ def _current() -> MultiFernet:
 
 
 def encrypt(text: str) -> bytes:
-    """The text as a Fernet token, for a BinaryField."""
+    """The text as a Fernet token, for a column of `models._fields.Encrypted`."""
     return _current().encrypt(text.encode())
 
 
@@ -37,6 +37,15 @@ def decrypt(token: bytes | memoryview) -> str:
         raise Unreadable(
             "A stored secret cannot be decrypted: the key that made it is missing from CORTEX_ENCRYPTION_KEYS."
         ) from error
+
+
+def is_newest(token: bytes | memoryview) -> bool:
+    """Whether the newest key made the token."""
+    try:
+        _fernet((settings.ENCRYPTION_KEYS[0],)).decrypt(bytes(token))
+    except InvalidToken:
+        return False
+    return True
 
 
 def rotate(token: bytes | memoryview) -> bytes:
