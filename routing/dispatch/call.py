@@ -14,10 +14,10 @@ from routing.clients import Caller
 from routing.dispatch import records, refusals
 from routing.dispatch.bulkheads import Busy, bulkhead
 from routing.dispatch.ledger import Ledger
+from routing.dispatch.lineup import Lineup
 from routing.dispatch.opinion import opinion
 from routing.dispatch.outcome import Begun, Ending, Refused, Result, at_its_deadline, broken, ending_of
 from routing.policy.draw import drawn, uniform
-from routing.policy.errors import Next, consequence
 from routing.policy.plan import route_of
 from routing.providers.registry import adapter_for
 from routing.snapshot import Snapshot
@@ -27,7 +27,7 @@ from routing.terms.fault import Fault
 from routing.terms.ids import item_of, uuid7
 from routing.terms.record import AttemptRecord, Intent
 from routing.terms.request import Ask, Request, Timeouts
-from routing.terms.words import ErrorKind, ProviderKind, Role, Status
+from routing.terms.words import ErrorKind, ProviderKind, Role, SkipReason, Status
 
 Told: TypeAlias = Begun | TextDelta | ThinkingDelta | ToolCallDelta | Result
 
@@ -92,8 +92,7 @@ class _Call:
         self.u = uniform(self.item, known.draw_key)
         self.candidates, self.propensity = drawn(self.plan, self.u)
         self.ledger = Ledger(known, self.plan, self._intent(facts))
-        self.larger_than: int | None = None  # after "context too long": only windows beyond this one
-        self.shed = False  # a candidate was left out because its provider is full
+        self.lineup = Lineup(known.table, self.candidates, ask.size)
 
     async def run(self) -> AsyncIterator[Told]:
         """What the caller is told, the Result last."""
@@ -122,9 +121,7 @@ class _Call:
             raise self._refused(spent, Status.BLOCKED)
         self._want_probes()
         last: tuple[Candidate, Fault] | None = None
-        for candidate in self.candidates:
-            if not self._is_open_to(candidate):
-                continue
+        for candidate in self.lineup:
             if last is not None:
                 self.ledger.fall_back(candidate)
             tried: Tried | None = None
@@ -138,7 +135,7 @@ class _Call:
                         elif isinstance(event, TextDelta | ThinkingDelta | ToolCallDelta):
                             yield event
             except Busy:
-                self.shed = True
+                self.lineup.is_full(candidate)
                 continue
             if tried is None:
                 raise RuntimeError(f"The try of {candidate.key} ended without a word")
@@ -148,28 +145,9 @@ class _Call:
             if tried.has_begun:
                 raise self._refused(broken(tried.fault, candidate.key), Status.PARTIAL)
             last = candidate, tried.fault
-            if not self._may_go_on(candidate, tried.fault):
+            if not self.lineup.taught(candidate, tried.fault):
                 break
         raise self._unanswered(last)
-
-    def _is_open_to(self, candidate: Candidate) -> bool:
-        """Whether this candidate may be tried now; what a plan cannot know, because it changes within a call."""
-        if self.larger_than is not None:
-            window = self._window(candidate)
-            if window is None or window <= self.larger_than:
-                return False
-        return circuits.may_probe(candidate)
-
-    def _may_go_on(self, candidate: Candidate, fault: Fault) -> bool:
-        following = consequence(fault).next
-        if following is Next.LARGER_WINDOW:
-            self.larger_than = self._window(candidate) or self.ask.size
-            return True
-        return following is Next.ANY
-
-    def _window(self, candidate: Candidate) -> int | None:
-        model = self.known.table.models.get(candidate.key)
-        return model.context_window if model else None
 
     async def _try(self, candidate: Candidate) -> AsyncIterator[Event | Tried]:
         """One attempt, its Tried last: in its provider's bulkhead, bounded by what is left, written down. Raises Busy."""
@@ -264,16 +242,17 @@ class _Call:
 
     def _unanswered(self, last: tuple[Candidate, Fault] | None) -> Refused:
         """Nobody answered: write it down, and say it."""
+        left_out = self.lineup.left_out
         if last is not None:
-            return self._refused(ending_of(last[1], last[0].key), Status.ERROR)
-        ending, after_s = refusals.nothing_to_try(self.plan, self.ask, shed=self.shed, now=datetime.now(UTC))
+            return self._refused(refusals.failed(ending_of(last[1], last[0].key), left_out), Status.ERROR)
+        ending, after_s = refusals.nothing_to_try(self.plan, self.ask, left_out, now=datetime.now(UTC))
         return self._refused(ending, Status.BLOCKED, after_s)
 
     def _want_probes(self) -> None:
         """Tell the circuits which open ones this call would have used."""
-        for served in self.known.health.circuits:
-            if any((each.provider, each.model) == served for each in self.plan.skipped):
-                circuits.want_probe(served)
+        for each in self.plan.skipped if self.known.health.circuits else ():
+            if each.reason is SkipReason.CIRCUIT_OPEN:
+                circuits.want_probe((each.provider, each.model))
 
     def _refused(self, ending: Ending, status: Status, after_s: float | None = None) -> Refused:
         self.ledger.finish(status, ending.code, ending.message)

@@ -1,6 +1,7 @@
 """One call through the attempt loop: what falls back, what rests, what is written, what the caller is told."""
 
 import asyncio
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,11 +9,13 @@ import pytest
 
 from routing import circuits, recorder, snapshot
 from routing.dispatch import Refused
+from routing.dispatch.lineup import Lineup
+from routing.policy.circuit import Circuit
 from routing.policy.health import Broken, Health, Rest
 from routing.policy.table import Exploration, Route
 from routing.terms.fault import Fault
 from routing.terms.request import Ask, Timeouts
-from routing.terms.words import ErrorKind, Role, Status
+from routing.terms.words import CircuitState, ErrorKind, Role, Status
 from tests.routing.dispatching import World, world
 from tests.routing.policy.worlds import KEYS, steps, table
 
@@ -152,6 +155,71 @@ async def test_a_refused_credential_is_not_used_again(there):
     assert snapshot.current().health.not_ready["openai", "main"].startswith("401")
 
 
+@pytest.mark.parametrize("kind", [ErrorKind.AUTH, ErrorKind.PAYMENT])
+async def test_a_credential_that_was_just_refused_is_not_used_again_in_the_same_call(there, kind):
+    there.know(table(Route("vibe_coding", steps("opus sonnet codex"))))
+    there.adapter.script["claude-opus"] = fault(kind, http_status=401)
+    result = await there.dispatch()
+    assert there.adapter.called == ["claude-opus", "gpt-codex"], "sonnet shares the credential of opus"
+    assert result.model == "codex"
+
+
+async def test_whoever_is_left_out_on_the_way_is_told_with_the_reason(there):
+    there.know(table(Route("vibe_coding", steps("codex opus sonnet"))))
+    there.adapter.script["gpt-codex"] = fault(ErrorKind.SERVER, http_status=500)
+    there.adapter.script["claude-opus"] = fault(ErrorKind.AUTH, http_status=401)
+    with pytest.raises(Refused) as refused:
+        await there.dispatch()
+    assert (refused.value.status, refused.value.code) == (502, "all_candidates_failed")
+    assert "Not tried: anthropic/sonnet shares the credential" in refused.value.message
+    assert [each["model"] for each in refused.value.details["skipped"]] == ["sonnet"]
+
+
+async def test_the_last_candidate_is_never_dropped_in_silence(there):
+    """Its circuit is open, and another call has just taken the probe that the plan was counting on."""
+    there.know(table(Route("vibe_coding", steps("codex"))))
+    there.adapter.script["gpt-codex"] = fault(ErrorKind.SERVER, http_status=500)
+    for _ in range(5):
+        with pytest.raises(Refused):
+            await there.dispatch()
+    circuits.claim_probes(datetime.now(UTC) + timedelta(minutes=10), alone=True)
+    circuits.want_probe(("openai", "codex"))
+    gate = there.adapter.script["gpt-codex"] = asyncio.Event()
+    known = snapshot.current()
+    early = known.plan(Ask("vibe_coding"), datetime.now(UTC))
+    probe = asyncio.create_task(there.dispatch())
+    await there.adapter.waiting.wait()
+    left = Lineup(known.table, early.candidates, 0)
+    assert list(left) == []
+    assert [(each.key, each.reason) for each in left.left_out] == [("openai:codex", "circuit_open")]
+    with pytest.raises(Refused) as refused:
+        await there.dispatch()
+    assert (refused.value.status, refused.value.code) == (503, "no_candidate")
+    assert "openai/codex circuit open after failures" in refused.value.message
+    gate.set()
+    assert (await probe).model == "codex"
+
+
+async def test_a_providers_spent_budget_is_402_when_nobody_else_is_left(there):
+    there.know(health=Health(version=circuits.version(), spent=frozenset({"provider:anthropic"})))
+    with pytest.raises(Refused) as refused:
+        await there.dispatch("content_drafting")
+    assert (refused.value.status, refused.value.code) == (402, "budget_spent")
+    assert refused.value.message == (
+        "Route 'content_drafting' has no candidate left: "
+        "anthropic/sonnet stopped by the budget of provider:anthropic, which is spent."
+    )
+
+
+async def test_only_the_circuits_that_stood_in_its_way_are_probed_for_a_call(there):
+    for slug in ("codex", "haiku"):
+        provider = KEYS[slug].partition(":")[0]
+        circuits._shared.circuits[provider, slug] = Circuit(CircuitState.OPEN, 5, 1, SOON)
+    circuits._shared.version += 1
+    await there.dispatch()
+    assert circuits._shared.wanted == {("openai", "codex")}, "no step of the route waits for haiku"
+
+
 @pytest.mark.parametrize("kind", [ErrorKind.CLIENT, ErrorKind.CONTENT_POLICY, ErrorKind.CONTEXT_WINDOW])
 async def test_a_callers_error_rests_nobody(there, kind):
     there.adapter.script["gpt-codex"] = fault(kind, http_status=400, retry_after_s=60)
@@ -180,7 +248,7 @@ async def test_when_all_rest_the_caller_is_told_when_to_come_back(there):
         await there.dispatch()
     assert (refused.value.status, refused.value.code, refused.value.retryable) == (503, "no_candidate", True)
     assert 85 <= refused.value.retry_after_s <= 90
-    assert "cooling down until" in refused.value.message
+    assert re.search(r"anthropic/sonnet cooling down until \d\d:\d\d", refused.value.message)
     outcome = there.journal.outcomes[0]
     assert (outcome.status, outcome.attempts) == (Status.BLOCKED, ())
 

@@ -1,0 +1,69 @@
+"""The candidates of one call as they may still be tried: what one attempt teaches holds for those behind it.
+
+A plan cannot know it, because it changes within the call. Whoever is left out is remembered with the reason: nobody is dropped in silence.
+"""
+
+from collections.abc import Iterator
+
+from routing import circuits
+from routing.policy.errors import Next, Rests, consequence
+from routing.policy.table import Table
+from routing.terms.candidate import Candidate, Skipped
+from routing.terms.fault import Fault
+from routing.terms.words import SkipReason
+
+_ENDS_A_CREDENTIAL = frozenset({Rests.CREDENTIAL, Rests.NOT_READY})
+
+
+class Lineup:
+    def __init__(self, table: Table, candidates: tuple[Candidate, ...], size: int) -> None:
+        self.candidates = candidates
+        self.left_out: list[Skipped] = []
+        self._table, self._size = table, size
+        self._larger_than: int | None = None  # after "context too long": only windows beyond this one
+        self._refused: dict[tuple[str, str | None], str] = {}  # (provider, credential) → by which model
+
+    def __iter__(self) -> Iterator[Candidate]:
+        """Each that may be tried when its turn comes."""
+        for candidate in self.candidates:
+            objection = self._objection(candidate)
+            if objection is None:
+                yield candidate
+            else:
+                self._leave_out(candidate, *objection)
+
+    def taught(self, candidate: Candidate, fault: Fault) -> bool:
+        """Take in what the candidate's fault means for the others; whether any of them may be tried."""
+        following = consequence(fault)
+        if following.rests in _ENDS_A_CREDENTIAL:
+            self._refused[candidate.provider, candidate.credential] = candidate.model
+        if following.next is Next.LARGER_WINDOW:
+            self._larger_than = self._window(candidate) or self._size
+        return following.next is not Next.NONE
+
+    def is_full(self, candidate: Candidate) -> None:
+        """The candidate was not called: its provider has as many calls as it may."""
+        self._leave_out(candidate, SkipReason.BUSY, "left out: its provider has as many calls as it may")
+
+    @property
+    def shed(self) -> bool:
+        """Whether a provider was too full for this call."""
+        return any(each.reason is SkipReason.BUSY for each in self.left_out)
+
+    def _objection(self, candidate: Candidate) -> tuple[SkipReason, str] | None:
+        refused = self._refused.get((candidate.provider, candidate.credential))
+        if refused is not None:
+            return SkipReason.NOT_READY, f"shares the credential that {refused} was just refused with"
+        window = self._window(candidate)
+        if self._larger_than is not None and (window is None or window <= self._larger_than):
+            return SkipReason.WINDOW_TOO_SMALL, "has no larger window than the model for which this was too long"
+        if not circuits.may_probe(candidate):
+            return SkipReason.CIRCUIT_OPEN, "circuit open after failures, another call is finding out"
+        return None
+
+    def _leave_out(self, candidate: Candidate, reason: SkipReason, detail: str) -> None:
+        self.left_out.append(Skipped(candidate.provider, candidate.model, reason, detail))
+
+    def _window(self, candidate: Candidate) -> int | None:
+        model = self._table.models.get(candidate.key)
+        return model.context_window if model else None
