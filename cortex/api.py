@@ -7,6 +7,7 @@ from cortex import errors
 from cortex.strict import StrictParser
 from routing.api.calls import router as calls
 from routing.api.dispatch import router as dispatch
+from routing.api.local import router as local
 from routing.api.table import router as table
 
 api = NinjaAPI(
@@ -19,5 +20,5 @@ api = NinjaAPI(
     docs_url="/docs",
 )
 errors.install(api)
-for _router in (dispatch, table, calls, analytics):
+for _router in (dispatch, local, table, calls, analytics):
     api.add_router("", _router)

@@ -1,10 +1,12 @@
 """Which upstream addresses may be called: resolved once, checked, and pinned to the checked address.
 
-Private, link-local, metadata and translated ranges are refused unless CORTEX_ALLOW_PRIVATE_UPSTREAMS names the host:port (or `*`).
+Private, link-local, metadata and translated ranges are refused unless CORTEX_ALLOW_PRIVATE_UPSTREAMS names the host:port (or `*`), or
+OLLAMA_BASE_URL does: whoever sets the server's environment has allowed what stands there.
 Python's `is_global` is not enough: it is True for NAT64, 6to4, 192.0.0.192 and 168.63.129.16.
 """
 
 import ipaddress
+import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -126,9 +128,20 @@ def _parts(url: str) -> tuple[str, str, int]:
 
 
 def _is_allowed(host: str, port: int) -> bool:
-    allowed = {entry.strip().lower() for entry in settings.ALLOW_PRIVATE_UPSTREAMS}
+    allowed = {entry.strip().lower() for entry in settings.ALLOW_PRIVATE_UPSTREAMS} | _named_local()
     named = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return "*" in allowed or named in allowed or f"{host}:{port}" in allowed
+
+
+def _named_local() -> set[str]:
+    """host:port of the local server that the environment names."""
+    text = os.environ.get("OLLAMA_BASE_URL", "").strip()
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return set()
+    return {f"{parts.hostname}:{port}"} if text and parts.hostname else set()
 
 
 def _literal(host: str) -> Address | None:

@@ -13,7 +13,7 @@ from django.urls.converters import StringConverter
 from ninja import Router, Status
 
 from routing import changes, credentials
-from routing.api import clients, lists
+from routing.api import clients, connections, lists
 from routing.api.auth import key_auth
 from routing.api.errors import ApiError
 from routing.document import model_names, rows, task_names
@@ -41,7 +41,7 @@ SECTIONS = {  # path → section of the document
 class Key(StringConverter):
     """A part's key, which may hold slashes, but never swallows the verb of a longer address."""
 
-    regex = r"(?:(?!/(?:chain|reset|exhaust|release|test|keys)(?:/|$)).)+"
+    regex = r"(?:(?!/(?:chain|reset|exhaust|release|test|keys|ping|discover)(?:/|$)).)+"
 
 
 register_converter(Key, "key")
@@ -58,14 +58,8 @@ def _providers() -> dict[str, Part]:
 
 
 def _credentials() -> dict[str, Part]:
-    return {
-        f"{access.provider}:{access.name}": {
-            "ready": access.ready,
-            "reason": access.reason,
-            "expires_at": access.expires_at,
-        }
-        for access in credentials.read_all()
-    }
+    """Readiness, as `credentials.told` tells it; what the part itself says stays."""
+    return {f"{access.provider}:{access.name}": credentials.told(access) for access in credentials.read_all()}
 
 
 def _quotas() -> dict[str, Part]:
@@ -201,6 +195,7 @@ def _answer(response: HttpResponse, revision: int, item: Part | None) -> dict[st
 for _path, _section in SECTIONS.items():
     _serve(_path, _section)
 router.add_router("", clients.router)
+router.add_router("", connections.router)
 
 
 def _told(row: Revision) -> dict[str, Any]:

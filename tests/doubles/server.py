@@ -37,6 +37,7 @@ class Double:
     script: deque[Act] = field(default_factory=deque)  # one for each request, in order
     then: Act = field(default_factory=answer)  # for every request after them
     requests: list[Seen] = field(default_factory=list)
+    serves: tuple[str, ...] = ("double-1",)  # what it lists as its models
     connections: set[asyncio.Task[None]] = field(default_factory=set)  # open now
     cancelled: int = 0  # requests whose client went away before the answer was complete
     port: int = 0
@@ -121,7 +122,7 @@ class Double:
     async def _whole(self, seen: Seen, act: Act, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         if 300 <= act.status < 400:
             return _write(writer, act.status, b"", act.headers)
-        raw = _payload(seen, act)
+        raw = _payload(seen, act, self.serves)
         if act.fault not in ("stall", "disconnect"):
             return _write(writer, act.status, raw, act.headers)
         _write(writer, act.status, raw[: act.after], act.headers, length=len(raw))
@@ -166,12 +167,12 @@ def double(acts: Iterable[Act] = (), then: Act | None = None) -> Double:
     return Double(deque(acts), then or answer())
 
 
-def _payload(seen: Seen, act: Act) -> bytes:
+def _payload(seen: Seen, act: Act, serves: Iterable[str]) -> bytes:
     model = seen.body.get("model", "") if isinstance(seen.body, dict) else ""
     if act.status >= 400 or act.fault == "error":
         return json.dumps(error_body(seen.path, act)).encode()
-    if seen.method == "GET":  # discovery, ping
-        return json.dumps({"object": "list", "data": [{"id": "double-1", "object": "model"}]}).encode()
+    if seen.method == "GET" and act.fault != "malformed":  # discovery, ping
+        return json.dumps({"object": "list", "data": [{"id": each, "object": "model"} for each in serves]}).encode()
     body = answer_body(seen.path, model, act)
     match act.fault:
         case "malformed":

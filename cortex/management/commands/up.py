@@ -54,17 +54,16 @@ class Command(BaseCommand):
 
     def _prepare(self, *, demo: bool) -> list[str]:
         """Database, routing table, sample history. Returns what the nightly run proposed on the sample."""
-        from routing import document
+        from routing import document, local
 
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             self._say("Making the tables …")
             call_command("migrate", interactive=False, verbosity=0)
         document.load_seed()
-        try:
-            document.apply_environment()
-        except document.Invalid as error:
-            raise CommandError(str(error)) from error
+        if told := local.follow_environment():
+            self._say(told)
+        document.apply_environment()
         if not demo:
             return []
         from cortex import sample

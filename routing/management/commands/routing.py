@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_date, parse_datetime
 
-from routing import circuits, document, queries, quotas, snapshot
+from routing import circuits, document, local, queries, quotas, snapshot
 from routing.audit import Actor
 from routing.policy import resolve
 from routing.terms.request import Ask
@@ -70,6 +70,7 @@ class Command(BaseCommand):
         revision = document.load_seed(BY, force=options["force"])
         if revision is None:
             raise CommandError("There is a routing table already. --force writes the default one over it.")
+        local.follow_environment(BY)
         document.apply_environment(BY)
         return {"revision": revision.number}
 

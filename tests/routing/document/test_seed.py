@@ -9,7 +9,7 @@ from genai_prices import Usage, calc_price
 
 from routing import changes, document
 from routing.document.seed import read_seed
-from routing.models import Provider, Revision
+from routing.models import Provider
 from tests.routing.document.tables import PERSON
 
 pytestmark = pytest.mark.django_db
@@ -82,12 +82,3 @@ def test_with_the_first_key_nothing_is_simulated_any_more(seed: None, monkeypatc
     monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
     assert document.apply_environment() == []
     assert not Provider.objects.filter(simulate=True).exists()
-
-
-def test_the_address_of_ollama_enables_it(seed: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OLLAMA_BASE_URL", "http://127.0.0.1:11434")
-    assert document.apply_environment() == []
-    document.apply_environment()
-    row = Provider.objects.get(slug="ollama")
-    assert (row.base_url, row.enabled) == ("http://127.0.0.1:11434/v1", True)
-    assert Revision.objects.count() == 2  # the seed's and one for the address, however often it is applied
