@@ -9,8 +9,9 @@ profiles    how each model behaves when it is simulated
 pool        HTTP clients, kept per event loop
 oauth       a token from an OAuth 2.0 token endpoint
 exchange    one HTTP exchange of an SDK: timeouts, size limit, JSON
+anthropic_request, openai_request   a request as each wire's body; openai_embeddings the same for embeddings
 sse         the events of a streamed answer; anthropic_stream and openai_stream put them together
 chat        a conversation in Chat Completions' form
-thinking    a thinking budget in words
+thinking    how much to think, in tokens and in each vendor's words
 errors      whatever went wrong there → Fault
 """

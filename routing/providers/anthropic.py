@@ -4,7 +4,6 @@ Options read: `headers` (mapping, sent with every request), `thinking` ("adaptiv
 `max_tokens` (int, sent when the request sets none: this wire requires one).
 """
 
-import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,18 +12,16 @@ import anthropic
 import httpx2
 
 from routing.providers import pool
+from routing.providers.anthropic_request import message_body, thinking_control
 from routing.providers.anthropic_stream import MessageStream
-from routing.providers.base import PROVIDER_BOUND, Discovered, Endpoint
+from routing.providers.base import Discovered, Endpoint
 from routing.providers.errors import malformed, truncated
 from routing.providers.exchange import Reply, count, first_byte_s, get, listed, post, post_for_events
-from routing.providers.thinking import effort
 from routing.terms.event import Event, StreamEnd, StreamStart
-from routing.terms.request import Answer, Message, Request, Timeouts, ToolCall, Usage
+from routing.terms.request import Answer, Request, Timeouts, ToolCall, Usage
 from routing.terms.words import CredentialKind
 
 BASE_URL = "https://api.anthropic.com"
-MAX_TOKENS = 8192  # where the request sets none; every model that still runs may write as many
-MIN_BUDGET = 1024  # the wire's own minimum of budget_tokens
 STOP_REASONS: Mapping[str, str] = {
     "end_turn": "end_turn",
     "max_tokens": "max_tokens",
@@ -61,17 +58,14 @@ class Anthropic:
                     yield delta
                 if event.get("type") == "message_start":
                     head = Reply(whole.body, events.headers)
-                    yield StreamStart(head.model, head.request_id("request-id"))
+                    usage = message_usage(whole.body.get("usage"))
+                    yield StreamStart(head.model, head.request_id("request-id"), usage)
                 if whole.is_over:
                     break
             yield StreamEnd(message_answer(Reply(whole.whole(), events.headers)))
 
     def thinking_control(self, endpoint: Endpoint, request: Request) -> str:
-        if not request.thinking_budget:
-            return ""
-        if is_adaptive(endpoint):
-            return f"adaptive, effort {effort(request.thinking_budget)}"
-        return f"budget_tokens {max(MIN_BUDGET, request.thinking_budget)}"
+        return thinking_control(endpoint, request)
 
     async def models(self, endpoint: Endpoint, timeouts: Timeouts) -> tuple[Discovered, ...]:
         reply = await get(_sdk(endpoint), endpoint, "/v1/models?limit=1000", timeouts, headers=_headers(endpoint))
@@ -79,31 +73,6 @@ class Anthropic:
 
     async def ping(self, endpoint: Endpoint, timeouts: Timeouts) -> None:
         await get(_sdk(endpoint), endpoint, "/v1/models?limit=1", timeouts, headers=_headers(endpoint))
-
-
-def message_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
-    """The request as the wire's JSON object."""
-    max_tokens = request.max_tokens
-    if max_tokens is None:
-        max_tokens = int(endpoint.options.get("max_tokens", MAX_TOKENS)) + request.thinking_budget
-    body: dict[str, Any] = {
-        "model": endpoint.upstream_id,
-        "max_tokens": max_tokens,
-        "messages": [_message(message) for message in request.messages],
-    }
-    if request.system:
-        body["system"] = request.system
-    if request.stop:
-        body["stop_sequences"] = list(request.stop)
-    if request.tools:
-        body["tools"] = [
-            {"name": tool.name, "description": tool.description, "input_schema": tool.schema} for tool in request.tools
-        ]
-    if request.thinking_budget:
-        body |= _thinking(endpoint, request.thinking_budget)
-    elif request.temperature is not None and takes_temperature(endpoint):
-        body["temperature"] = request.temperature  # with thinking on, the wire refuses any but its own
-    return body
 
 
 def message_answer(reply: Reply) -> Answer:
@@ -123,7 +92,8 @@ def message_answer(reply: Reply) -> Answer:
         tool_calls=tuple(_tool_call(block) for block in blocks if block.get("type") == "tool_use"),
         thinking="".join(_text(block, "thinking") for block in blocks) or None,
         provider_request_id=reply.request_id("request-id"),
-        extra={} if stop in STOP_REASONS else {"stop_reason": stop},
+        extra=_told_of_the_end(body) | ({} if stop in STOP_REASONS else {"stop_reason": stop}),
+        blocks=tuple(blocks),
     )
 
 
@@ -142,42 +112,9 @@ def message_usage(usage: Any) -> Usage | None:
     )
 
 
-def generation(upstream_id: str) -> tuple[int, int] | None:
-    """(4, 6) of "claude-opus-4-6-20260205"; (0, 0) of a Claude whose name tells none; None of another vendor's model."""
-    if "claude" not in upstream_id:
-        return None
-    found = re.search(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)", upstream_id)
-    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
-
-
-def is_adaptive(endpoint: Endpoint) -> bool:
-    """Whether the model thinks by effort. From 4.6 on it should, from 4.7 on a budget is a 400."""
-    told = endpoint.options.get("thinking")
-    born = generation(endpoint.upstream_id)
-    return told == "adaptive" or (told != "budget" and born is not None and (born >= (4, 6) or born == (0, 0)))
-
-
-def takes_temperature(endpoint: Endpoint) -> bool:
-    """Models from 4.7 on answer 400 to any sampling parameter: on a fallback to one it must be left out."""
-    born = generation(endpoint.upstream_id)
-    return born is None or (0, 0) < born < (4, 7)
-
-
-def _thinking(endpoint: Endpoint, budget: int) -> dict[str, Any]:
-    if is_adaptive(endpoint):
-        # Without `display` these models send empty thinking blocks.
-        return {
-            "thinking": {"type": "adaptive", "display": "summarized"},
-            "output_config": {"effort": effort(budget)},
-        }
-    return {"thinking": {"type": "enabled", "budget_tokens": max(MIN_BUDGET, budget)}}
-
-
-def _message(message: Message) -> dict[str, Any]:
-    role = "user" if message.role == "tool" else message.role  # results of tools are the user's turn on this wire
-    if isinstance(message.content, str):
-        return {"role": role, "content": message.content}
-    return {"role": role, "content": [dict(part) for part in message.content if part.get("type") not in PROVIDER_BOUND]}
+def _told_of_the_end(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Which stop sequence it was, and what a refusal was about, as the wire says it."""
+    return {name: body[name] for name in ("stop_sequence", "stop_details") if body.get(name)}
 
 
 def _text(block: Mapping[str, Any], kind: str) -> str:
@@ -201,8 +138,8 @@ def _discovered(item: Mapping[str, Any]) -> Discovered:
 
 
 def _version(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Version 2026-10-21, which the SDK sends, answers 400 to any temperature; for the models that take one the version before it stays."""
-    return {"anthropic-version": "2023-06-01"} if "temperature" in body else {}
+    """Version 2026-10-21, which the SDK sends, answers 400 to any sampling; for the models that take one the version before it stays."""
+    return {"anthropic-version": "2023-06-01"} if body.keys() & {"temperature", "top_p"} else {}
 
 
 def _headers(endpoint: Endpoint) -> dict[str, Any]:

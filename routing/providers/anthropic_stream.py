@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from routing.providers.base import PROVIDER_BOUND
 from routing.providers.errors import malformed
 from routing.terms.event import TextDelta, ThinkingDelta, ToolCallDelta
 
@@ -29,6 +30,10 @@ class MessageStream:
                 yield from self._opened(_index(event), _mapping(event, "content_block"))
             case "content_block_delta":
                 yield from self._grown(_index(event), _mapping(event, "delta"))
+            case "content_block_stop":
+                block = self._blocks.get(_index(event), {})
+                if block.get("type") in PROVIDER_BOUND:
+                    yield ThinkingDelta("", dict(block))
             case "message_delta":
                 self.body |= _mapping(event, "delta")
                 usage = _mapping(event, "usage") if event.get("usage") else {}
@@ -66,6 +71,8 @@ class MessageStream:
                 text = str(delta.get("thinking") or "")
                 block["thinking"] = str(block.get("thinking") or "") + text
                 yield ThinkingDelta(text)
+            case "signature_delta":
+                block["signature"] = str(delta.get("signature") or "")
             case "input_json_delta" if index in self._inputs:
                 text = str(delta.get("partial_json") or "")
                 self._inputs[index] += text

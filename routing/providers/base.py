@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from routing.terms.embedding import Embedded, EmbeddingRequest
 from routing.terms.event import Event
 from routing.terms.request import Answer, Request, Timeouts
 from routing.terms.secret import Secret
 from routing.terms.words import CredentialKind, ProviderKind
 
-# Parts of a history that only the provider that wrote them can read back.
+# Parts of a history that only the provider that wrote them can read back. Signed, they go back to a provider of the same kind.
 PROVIDER_BOUND = frozenset({"thinking", "redacted_thinking"})
 
 
@@ -55,6 +56,11 @@ class Adapter(Protocol):
 
     async def ping(self, endpoint: Endpoint, timeouts: Timeouts) -> None:
         """Returns when the provider answers and accepts the credential, without spending a token."""
+
+
+class EmbeddingAdapter(Protocol):
+    async def embed(self, endpoint: Endpoint, request: EmbeddingRequest, timeouts: Timeouts) -> Embedded:
+        """The vectors of all inputs, by one try. Bounded as `complete` is."""
 
 
 class StreamingAdapter(Adapter, Protocol):

@@ -40,7 +40,8 @@ def _messages(message: Message) -> Iterator[dict[str, Any]]:
             case _:
                 said.append(_part(part))
     if message.role == "assistant":
-        yield _assistant(said, calls)
+        if said or calls:  # nothing is left of a turn that was another provider's thinking only
+            yield _assistant(said, calls)
     elif said:
         yield {"role": "user", "content": said}
 
@@ -71,7 +72,8 @@ def _result(part: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
 
 
 def _part(part: Mapping[str, Any]) -> dict[str, Any]:
-    source = part.get("source", {})
+    given = part.get("source")
+    source: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
     match part.get("type"), source.get("type"):
         case "text", _:
             return {"type": "text", "text": str(part.get("text", ""))}
@@ -79,8 +81,16 @@ def _part(part: Mapping[str, Any]) -> dict[str, Any]:
             url = f"data:{source.get('media_type')};base64,{source.get('data')}"
         case "image", "url":
             url = str(source.get("url"))
-        case kind, _:
-            raise Failed(
-                Fault(ErrorKind.CLIENT, f"a part of type {kind!r} cannot be sent to a Chat Completions provider")
-            )
+        case "document", "text":
+            return {"type": "text", "text": str(source.get("data", ""))}
+        case "document", "base64":
+            return _file(part, source)
+        case kind, form:
+            what = f"a part of type {kind!r}" + (f" given as {form!r}" if form else "")
+            raise Failed(Fault(ErrorKind.CLIENT, f"{what} cannot be sent to a Chat Completions provider"))
     return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _file(part: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
+    data = f"data:{source.get('media_type')};base64,{source.get('data')}"
+    return {"type": "file", "file": {"filename": str(part.get("title") or "document.pdf"), "file_data": data}}

@@ -6,7 +6,6 @@ Options read: `headers` (mapping, sent with every request), `max_tokens_field` (
 """
 
 import json
-import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,11 +15,12 @@ import openai
 
 from routing.providers import pool
 from routing.providers.base import Discovered, Endpoint
-from routing.providers.chat import chat_messages
 from routing.providers.errors import malformed, truncated
 from routing.providers.exchange import Reply, count, first_byte_s, get, listed, post, post_for_events
+from routing.providers.openai_embeddings import embedded, embedding_body
+from routing.providers.openai_request import chat_body, thinking_control
 from routing.providers.openai_stream import CompletionStream
-from routing.providers.thinking import effort
+from routing.terms.embedding import Embedded, EmbeddingRequest
 from routing.terms.event import Event, StreamEnd, StreamStart
 from routing.terms.fault import Failed, Fault
 from routing.terms.request import Answer, Request, Timeouts, ToolCall, Usage
@@ -68,13 +68,20 @@ class OpenAI:
             yield StreamEnd(chat_answer(Reply(whole.whole(), events.headers)))
 
     def thinking_control(self, endpoint: Endpoint, request: Request) -> str:
-        if not request.thinking_budget:
-            return ""
-        return (
-            f"reasoning_effort {effort(request.thinking_budget)}"
-            if takes_effort(endpoint)
-            else "none: not a reasoning model"
+        return thinking_control(endpoint, request)
+
+    async def embed(self, endpoint: Endpoint, request: EmbeddingRequest, timeouts: Timeouts) -> Embedded:
+        """The vectors of all inputs, in their order, by one try."""
+        reply = await post(
+            _sdk(endpoint),
+            endpoint,
+            "/embeddings",
+            embedding_body(endpoint, request),
+            timeouts,
+            headers=_headers(endpoint),
+            first_byte_s=timeouts.first_token_s,
         )
+        return embedded(reply, len(request.inputs))
 
     async def models(self, endpoint: Endpoint, timeouts: Timeouts) -> tuple[Discovered, ...]:
         reply = await get(_sdk(endpoint), endpoint, "/models", timeouts, headers=_headers(endpoint))
@@ -82,29 +89,6 @@ class OpenAI:
 
     async def ping(self, endpoint: Endpoint, timeouts: Timeouts) -> None:
         await get(_sdk(endpoint), endpoint, "/models", timeouts, headers=_headers(endpoint))
-
-
-def chat_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
-    """The request as the wire's JSON object. Raises Failed(CLIENT) for a part that this wire cannot carry."""
-    body: dict[str, Any] = {"model": endpoint.upstream_id, "messages": chat_messages(request)}
-    if request.max_tokens is not None:
-        body[_max_tokens_field(endpoint)] = request.max_tokens
-    if request.tools:
-        body["tools"] = [
-            {
-                "type": "function",
-                "function": {"name": tool.name, "description": tool.description, "parameters": tool.schema},
-            }
-            for tool in request.tools
-        ]
-    if request.thinking_budget and takes_effort(endpoint):
-        body["reasoning_effort"] = effort(request.thinking_budget)
-    if not is_reasoning(endpoint):  # those models answer 400 to either: on a fallback to one they must be left out
-        if request.temperature is not None:
-            body["temperature"] = request.temperature
-        if request.stop:
-            body["stop"] = list(request.stop)
-    return body
 
 
 def chat_answer(reply: Reply) -> Answer:
@@ -150,29 +134,6 @@ def chat_usage(usage: Any) -> Usage | None:
         cache_write_tokens=count(details, "cache_write_tokens"),
         reasoning_tokens=count(usage.get("completion_tokens_details"), "reasoning_tokens") or written - completion,
     )
-
-
-def is_reasoning(endpoint: Endpoint) -> bool:
-    """Whether the model is one of OpenAI's reasoning models: o1, o3, o4 and gpt-5 on, their chat variants apart."""
-    told = endpoint.options.get("reasoning")
-    if told is not None:
-        return bool(told)
-    name = endpoint.upstream_id.rsplit("/", 1)[-1]  # OpenRouter: "openai/gpt-5.2"
-    found = re.match(r"(?:o\d|gpt-(\d+))", name)
-    return found is not None and (found[1] is None or int(found[1]) >= 5) and "-chat" not in name
-
-
-def takes_effort(endpoint: Endpoint) -> bool:
-    """Whether `reasoning_effort` may be sent. OpenAI's other models answer 400 to it; a compatible server's own are taken at the row's word."""
-    return is_reasoning(endpoint) or (
-        endpoint.kind is ProviderKind.OPENAI_COMPATIBLE and endpoint.options.get("reasoning") is None
-    )
-
-
-def _max_tokens_field(endpoint: Endpoint) -> str:
-    """OpenAI has replaced `max_tokens`, and its reasoning models refuse it; compatible servers know the old name."""
-    default = "max_completion_tokens" if endpoint.kind is ProviderKind.OPENAI else "max_tokens"
-    return str(endpoint.options.get("max_tokens_field", default))
 
 
 def _tool_call(call: Any) -> ToolCall:

@@ -2,6 +2,7 @@
 
 words     the closed lists: roles, statuses, error kinds, skip reasons, proposal kinds …
 request   what a caller asks for, in no provider's dialect: Ask (routing facts), Request (the prompt), Usage, Answer
+embedding what a caller of embeddings asks for and gets
 candidate one model with the credential that would serve it, and one that was skipped, with the reason
 fault     what went wrong in one attempt, as a value and as the exception that carries it
 event     what a streaming adapter yields

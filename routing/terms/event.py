@@ -3,7 +3,9 @@
 The first delta of any sort is the first token (`ttft_ms`); StreamStart comes before it and does not count as content.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from routing.terms.request import Answer, Usage
 
@@ -23,6 +25,9 @@ class TextDelta:
 @dataclass(frozen=True, slots=True)
 class ThinkingDelta:
     text: str
+    block: Mapping[str, Any] | None = (
+        None  # with it a block is complete: Anthropic's thinking, signed, or redacted_thinking
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,12 @@ class Ask:
     project: str | None = None  # slug
     background: bool = False
     override: str | None = None  # "provider:model", "model" or an alias; already read from the phrase if there was one
+    is_observed: bool = False  # the override is no wish of a person's: it is what the client's program asks for anyway
     fallback: Literal["route", "none"] = "route"
     author: str | None = None  # "provider:model", or "provider:", that wrote what is to be reviewed
     size: int = 0  # estimated input tokens: request bytes / 4, before routing
     max_tokens: int | None = None
-    needs: frozenset[str] = frozenset()  # of "tools", "images", "json_schema", "thinking", "web_search"
+    needs: frozenset[str] = frozenset()  # of "tools", "images", "json_schema", "thinking", "web_search", and what a wire's reading adds
     context: tuple[str, ...] = ()  # conditions that hold: "in_session", "batch" …; the first that a route names decides
     allowed_models: frozenset[str] | None = None  # the client's list of "provider:model"; None: all
     client: str = ""  # slug
@@ -29,9 +30,9 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    role: Literal["user", "assistant", "tool"]
-    content: str | Sequence[Mapping[str, Any]]  # text, or parts: text, image, tool_use, tool_result
-    # the parts are Anthropic's blocks without provider-bound ones; adapters translate
+    role: Literal["user", "assistant", "tool", "system"]  # system: said in the middle of a conversation; always text
+    content: str | Sequence[Mapping[str, Any]]  # text, or parts: text, image, document, tool_use, tool_result
+    # the parts are Anthropic's blocks; adapters translate, and each drops the thinking that another provider wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,26 @@ class Tool:
     name: str
     description: str
     schema: Mapping[str, Any]  # JSON Schema of the arguments
+    strict: bool = False  # the arguments must match the schema
+    cache_control: Mapping[str, Any] | None = None  # Anthropic's marker: cache all up to here
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """Whether the model may, must or must not call a tool."""
+
+    mode: Literal["auto", "any", "none", "tool"]
+    name: str = ""  # of the one tool that must be called, with mode "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonFormat:
+    """The answer is to be JSON: any object, or what matches `schema`."""
+
+    schema: Mapping[str, Any] | None = None  # None: any object
+    name: str = "answer"
+    description: str = ""
+    strict: bool = True  # False: the schema is a wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +71,15 @@ class Request:
     max_tokens: int | None = None
     temperature: float | None = None
     tools: Sequence[Tool] = ()
-    thinking_budget: int = 0  # tokens; 0: off
+    thinking_budget: int = 0  # tokens; 0: none named
     stop: Sequence[str] = ()
+    system_blocks: Sequence[Mapping[str, Any]] = ()  # `system` in text blocks, where some bear a cache_control; else ()
+    tool_choice: ToolChoice | None = None
+    parallel_tools: bool | None = None  # several calls in one answer; None: as the provider does
+    response_format: JsonFormat | None = None
+    top_p: float | None = None
+    effort: str = ""  # "none", "minimal", "low", "medium", "high", "xhigh", "max", as the caller said it; goes before the budget
+    thinks: bool | None = None  # whether to think at all; None: the caller did not say, and a budget means yes
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +123,5 @@ class Answer:
     tool_calls: Sequence[ToolCall] = ()
     thinking: str | None = None
     provider_request_id: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)  # "stop_sequence", "stop_details": what few wires tell
+    blocks: Sequence[Mapping[str, Any]] = ()  # the same content in Anthropic's blocks, thinking signed; () where the wire has none

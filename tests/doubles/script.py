@@ -22,6 +22,7 @@ class Act:
     cache_write: int = 0
     written: int = 20  # output tokens, the reasoning ones included
     reasoning: int = 0
+    vectors: tuple[tuple[int, Any], ...] = ()  # index, embedding: of an answer to a request for embeddings
     delay_s: float = 0.0  # before the first byte
 
     def as_json(self) -> dict[str, Any]:
@@ -30,11 +31,17 @@ class Act:
 
 def act_from(data: dict[str, Any]) -> Act:
     calls = tuple((name, arguments) for name, arguments in data.get("tool_calls", ()))
-    return Act(**{**data, "error": tuple(data.get("error", ("", "", ""))), "tool_calls": calls})
+    vectors = tuple((index, vector) for index, vector in data.get("vectors", ()))
+    return Act(**{**data, "error": tuple(data.get("error", ("", "", ""))), "tool_calls": calls, "vectors": vectors})
 
 
 def answer(text: str = "It works.", **how: Any) -> Act:
     return Act(text=text, **how)
+
+
+def embeddings(*vectors: tuple[int, Any]) -> Act:
+    """Vectors with their indices, in the order they are to come."""
+    return Act(vectors=vectors)
 
 
 def error(status: int, kind: str = "", code: str = "", message: str = "", **headers: str) -> Act:

@@ -22,12 +22,20 @@ def error_body(path: str, act: Act) -> Body:
 
 
 def answer_body(path: str, model: str, act: Act) -> Body:
+    if act.vectors:
+        return _embeddings(model, act)
     return _anthropic(model, act) if is_anthropic(path) else _openai(model, act)
 
 
 def events(path: str, model: str, act: Act) -> list[bytes]:
     """The server-sent events of a streamed answer, one chunk a word."""
     return _anthropic_events(model, act) if is_anthropic(path) else _openai_events(model, act)
+
+
+def _embeddings(model: str, act: Act) -> Body:
+    data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in act.vectors]
+    usage = {"prompt_tokens": act.read, "total_tokens": act.read}
+    return {"id": "req_double", "object": "list", "data": data, "model": model + "-served", "usage": usage}
 
 
 def _openai(model: str, act: Act) -> Body:
@@ -137,7 +145,11 @@ def _anthropic_block(block: Body) -> tuple[Body, list[Body]]:
     if block["type"] == "text":
         return block | {"text": ""}, [{"type": "text_delta", "text": word} for word in _words(block["text"])]
     if block["type"] == "thinking":
-        return block | {"thinking": ""}, [{"type": "thinking_delta", "thinking": block["thinking"]}]
+        deltas = [{"type": "thinking_delta", "thinking": block["thinking"]}]
+        return block | {"thinking": "", "signature": ""}, [
+            *deltas,
+            {"type": "signature_delta", "signature": block["signature"]},
+        ]
     whole = json.dumps(block["input"])
     pieces = [{"type": "input_json_delta", "partial_json": piece} for piece in (whole[:4], whole[4:])]
     return block | {"input": {}}, pieces

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from routing.providers.anthropic import Anthropic, generation, message_body, message_usage
+from routing.providers.anthropic import Anthropic, message_usage
+from routing.providers.anthropic_request import generation, message_body
 from routing.providers.base import Endpoint
 from routing.terms.request import Message, Request, Timeouts, Tool, ToolCall, Usage
 from routing.terms.secret import Secret
@@ -135,16 +136,18 @@ async def test_tools_go_out_and_calls_come_back():
     assert (answer.stop_reason, answer.output) == ("tool_use", "")
 
 
-def test_a_history_goes_out_without_what_only_another_provider_can_read():
+def test_thinking_goes_back_to_its_wire_signed_and_never_unsigned():
+    signed = {"type": "thinking", "thinking": "…", "signature": "x"}
+    redacted = {"type": "redacted_thinking", "data": "y"}
     history = [
-        Message(
-            "assistant", [{"type": "thinking", "thinking": "…", "signature": "x"}, {"type": "text", "text": "Hm."}]
-        ),
-        Message("tool", [{"type": "tool_result", "tool_use_id": "toolu_0", "content": "17 °C"}]),
+        Message("assistant", [{"type": "thinking", "thinking": "another's"}, {"type": "text", "text": ""}]),
+        Message("assistant", [signed, redacted, {"type": "text", "text": "Hm."}]),
+        Message("tool", [{"type": "tool_result", "tool_use_id": "functions.look:0", "content": "17 °C"}]),
     ]
     assert message_body(NEW, Request(history))["messages"] == [
-        {"role": "assistant", "content": [{"type": "text", "text": "Hm."}]},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_0", "content": "17 °C"}]},
+        {"role": "assistant", "content": [signed, redacted, {"type": "text", "text": "Hm."}]},
+        # "." and ":" are not in the wire's pattern of ids
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "functions_look_0", "content": "17 °C"}]},
     ]
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from routing.providers.base import Endpoint
-from routing.providers.openai import OpenAI, chat_body, chat_usage, is_reasoning
+from routing.providers.openai import OpenAI, chat_usage
+from routing.providers.openai_request import chat_body, is_reasoning
 from routing.terms.fault import Failed
 from routing.terms.request import Message, Request, Timeouts, Tool, ToolCall, Usage
 from routing.terms.words import ErrorKind, ProviderKind

@@ -35,7 +35,7 @@ async def test_the_pieces_add_up_to_the_answer_that_comes_whole(wire):
         first, *deltas, last = await streamed(wire, double)
         whole = await wire.complete(double)
 
-    assert first == StreamStart(whole.served_model, whole.provider_request_id)
+    assert (first.served_model, first.provider_request_id) == (whole.served_model, whole.provider_request_id)
     assert last == StreamEnd(replace(whole, tool_calls=last.answer.tool_calls))
     assert [(call.name, call.arguments) for call in last.answer.tool_calls] == [
         ("weather", {"city": "Paris"}),
