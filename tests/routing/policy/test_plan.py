@@ -5,12 +5,12 @@ from datetime import date, timedelta
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from routing.policy.health import Broken, Health, Reading, Rest
 from routing.policy.table import Exploration, Route, TaskType
 from routing.terms.request import Ask
 from routing.terms.words import Role, TaskKind
+from tests.routing.policy.strategies import asks, healths, tables
 from tests.routing.policy.worlds import (
     API_KEY,
     CURVE,
@@ -314,70 +314,8 @@ def test_without_a_budget_in_force_the_primary_has_probability_one(ask, trial):
     assert made(ask, in_table=_exploring(trial)).shares == (("anthropic:sonnet", 1.0),)
 
 
-MOMENTS = st.sampled_from([NOW - timedelta(seconds=1), NOW, LATER])
-SLUGS = st.sampled_from(sorted(KEYS))
-RESTS = st.builds(Rest, st.one_of(st.none(), MOMENTS))
-
-
-@st.composite
-def healths(draw):
-    served = [tuple(key.split(":")) for key in KEYS.values()]
-    return Health(
-        cooldowns=draw(
-            st.dictionaries(
-                st.sampled_from([(p, c, m) for p, m in served for c in ("main", "login", "")]), RESTS, max_size=6
-            )
-        ),
-        circuits=draw(
-            st.dictionaries(st.sampled_from(served), st.builds(Broken, MOMENTS, has_probe=st.booleans()), max_size=5)
-        ),
-        not_ready=draw(
-            st.dictionaries(
-                st.sampled_from([(p, c) for p, _ in served for c in ("main", "login", "")]),
-                st.just("refused"),
-                max_size=4,
-            )
-        ),
-        quotas=draw(st.dictionaries(st.just("codex-cli"), RESTS)),
-        readings=tuple(_usage(percent) for percent in draw(st.lists(st.floats(0, 120), max_size=2))),
-    )
-
-
-@st.composite
-def worlds(draw):
-    slugs = draw(st.lists(SLUGS, unique=True, min_size=0, max_size=6))
-    route = Route(
-        "vibe_coding",
-        tuple(KEYS[slug] for slug in slugs),
-        tier_chain=draw(st.booleans()),
-        terminal_local=draw(st.booleans()),
-        background=draw(st.booleans()),
-        fallback=draw(st.booleans()),
-    )
-    credentials = draw(st.sampled_from([(), (API_KEY,), (OAUTH,), (OAUTH, API_KEY)]))
-    return table(
-        *([route] if slugs else []),
-        credentials=credentials,
-        curve=draw(st.sampled_from([None, CURVE])),
-        routes={("vibe_coding", None, ""): route} if slugs else {},
-    )
-
-
-ASKS = st.builds(
-    Ask,
-    st.just("vibe_coding"),
-    background=st.booleans(),
-    override=st.one_of(st.none(), SLUGS),
-    fallback=st.sampled_from(["route", "none"]),
-    author=st.one_of(st.none(), SLUGS.map(KEYS.__getitem__)),
-    size=st.integers(0, 500_000),
-    needs=st.sampled_from([frozenset(), frozenset({"images"})]),
-    allowed_models=st.one_of(st.none(), st.frozensets(SLUGS.map(KEYS.__getitem__), min_size=1)),
-)
-
-
 @settings(max_examples=300, deadline=None)
-@given(worlds(), ASKS, healths())
+@given(tables(), asks(), healths())
 def test_every_plan_is_sound(there, ask, health):
     """Never a candidate twice, never one that is not ready, every known model in exactly one list, the same again."""
     found = made(ask, health, there)
