@@ -8,6 +8,7 @@ from cortex.strict import StrictParser
 from routing.api.calls import router as calls
 from routing.api.dispatch import router as dispatch
 from routing.api.local import router as local
+from routing.api.state import router as state
 from routing.api.table import router as table
 
 api = NinjaAPI(
@@ -20,5 +21,5 @@ api = NinjaAPI(
     docs_url="/docs",
 )
 errors.install(api)
-for _router in (dispatch, local, table, calls, analytics):
+for _router in (dispatch, state, local, table, calls, analytics):
     api.add_router("", _router)

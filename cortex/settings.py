@@ -235,10 +235,23 @@ CELERY_BEAT_SCHEDULE = {
     "nightly": {"task": "analytics.tasks.nightly", "schedule": crontab(minute="20")},
     "weekly": {"task": "analytics.tasks.weekly", "schedule": crontab(minute="40")},
     "housekeeping": {"task": "routing.tasks.housekeeping", "schedule": crontab(minute="*/10")},
+    "watch": {"task": "routing.tasks.watch", "schedule": crontab()},
 }
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+# Alerts also go to these: addresses of apprise (slack://…, json://…), by spaces or commas.
+NOTIFY_URLS: str = env.str("CORTEX_NOTIFY_URLS", default="").strip()
+try:
+    # Of the usage thresholds (20, 40, 60, 80, 90, 95, 100) those that interrupt a person; the rest waits for the digest of this hour.
+    USAGE_NOTIFY_AT = tuple(env.list("CORTEX_USAGE_NOTIFY_AT", cast=int, default=[80, 95, 100]))
+    DIGEST_HOUR: int = env.int("CORTEX_DIGEST_HOUR", default=8)
+except ValueError as error:
+    raise ImproperlyConfigured(
+        "CORTEX_USAGE_NOTIFY_AT is a list of per cents such as 80,95,100, and CORTEX_DIGEST_HOUR an hour from 0 to 23."
+    ) from error
+if not 0 <= DIGEST_HOUR <= 23:
+    raise ImproperlyConfigured("CORTEX_DIGEST_HOUR is not an hour from 0 to 23.")
 
 LOGGING = {
     "version": 1,

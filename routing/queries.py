@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from routing import alerts, snapshot
+from routing import alerts, gauges, snapshot
 from routing.policy import resolve
-from routing.policy.curve import level
 from routing.policy.health import Rest
 from routing.policy.plan import plan
-from routing.policy.table import Model
+from routing.policy.table import Credential, Model
 from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate, Skipped
 from routing.terms.request import Ask
@@ -52,11 +51,11 @@ def preflight(task: str, allowed_models: frozenset[str] | None = None) -> dict[s
 def status() -> dict[str, Any]:
     """Everything that rests, is broken, full or spent, with the seconds that are left."""
     known, now = snapshot.fresh(), datetime.now(UTC)
-    health = known.health
+    health, tried = known.health, gauges.statistics(now)
     return {
         "revision": known.table.revision,
         "read_at": known.read_at.isoformat(),
-        "providers": [_provider(known, slug, now) for slug in known.table.providers],
+        "providers": [_provider(known, slug, tried.get(slug)) for slug in known.table.providers],
         "models": [_model(known, model, now) for model in known.table.models.values()],
         "cooldowns": [
             {"provider": provider, "credential": credential, "model": model or None, **_rest(rest, now)}
@@ -69,25 +68,14 @@ def status() -> dict[str, Any]:
                 "model": model,
                 "state": CircuitState.HALF_OPEN if broken.has_probe else CircuitState.OPEN,
                 "retry_at": broken.retry_at.isoformat(),
-                "seconds_left": _seconds(broken.retry_at, now),
+                "seconds_left": gauges.seconds(broken.retry_at, now),
                 "reason": broken.reason,
             }
             for (provider, model), broken in sorted(health.circuits.items())
         ],
-        "quotas": [
-            {"quota": slug, **_rest(rest, now)} for slug, rest in sorted(health.quotas.items()) if rest.holds(now)
-        ],
-        "usage": [
-            {
-                "provider": each.provider,
-                "window": each.window,
-                "percent": each.percent,
-                "read_at": each.read_at.isoformat(),
-                "resets_at": each.resets_at.isoformat() if each.resets_at else None,
-            }
-            for each in health.readings
-        ],
-        "degradation": _degradation(known, now),
+        "quotas": gauges.every_quota(now),
+        "usage": gauges.usage_now(now),
+        "degradation": gauges.degradation(known, now),
         "alerts": [
             {
                 "key": alert.key,
@@ -103,7 +91,7 @@ def status() -> dict[str, Any]:
 
 def boot() -> dict[str, Any]:
     """The summary a session reads before it begins: is it safe to start, what may it use, what must it know."""
-    known, now, state = snapshot.fresh(), datetime.now(UTC), status()
+    known, state = snapshot.fresh(), status()
     tasks = {
         slug: preflight(slug)
         for slug, task in known.table.task_types.items()
@@ -115,8 +103,15 @@ def boot() -> dict[str, Any]:
         "blocked_tasks": blocked,
         "recommended": {slug: found["model"] for slug, found in tasks.items()},
         "available_models": [each["model"] for each in state["models"] if each["available"]],
-        "degradation": _degradation(known, now),
+        "degradation": state["degradation"],
         "not_ready": [each["provider"] for each in state["providers"] if not each["ready"]],
+        "credentials": [
+            {"provider": provider["provider"], **each}
+            for provider in state["providers"]
+            if provider["enabled"] and not provider["simulated"]
+            for each in provider["credentials"]
+            if not each["ready"] or each["problem"]
+        ],
         **{part: state[part] for part in ("revision", "cooldowns", "circuits", "quotas", "usage", "alerts")},
     }
 
@@ -126,17 +121,9 @@ def _is_switched_off(found: dict[str, Any]) -> bool:
     return all(each["reason"] == SkipReason.DISABLED for each in found["skipped"])
 
 
-def _provider(known: Snapshot, slug: str, now: datetime) -> dict[str, Any]:
+def _provider(known: Snapshot, slug: str, tried: dict[str, Any] | None) -> dict[str, Any]:
     provider, not_ready = known.table.providers[slug], known.health.not_ready
-    credentials = [
-        {
-            "name": each.name,
-            "kind": each.kind,
-            "ready": (slug, each.name) not in not_ready,
-            "reason": not_ready.get((slug, each.name)),
-        }
-        for each in provider.credentials
-    ]
+    credentials = [_credential(known, slug, each) for each in provider.credentials]
     is_reachable = (slug, "") not in not_ready
     has_access = not provider.needs_credential or provider.simulate or any(each["ready"] for each in credentials)
     return {
@@ -147,6 +134,21 @@ def _provider(known: Snapshot, slug: str, now: datetime) -> dict[str, Any]:
         "ready": provider.enabled and is_reachable and has_access,
         "reason": not_ready.get((slug, "")) or (None if has_access else "no credential is ready"),
         "credentials": credentials,
+        "last_hour": tried or {"attempts": 0, "ok": 0, "errors": 0, "rate_limited": 0, "last_at": None},
+    }
+
+
+def _credential(known: Snapshot, provider: str, each: Credential) -> dict[str, Any]:
+    """`until` is when one that is not ready is tried again by itself; without it a person must act. `problem` keeps one from being renewed."""
+    reason, access = known.health.not_ready.get((provider, each.name)), known.accesses.get((provider, each.name))
+    return {
+        "name": each.name,
+        "kind": each.kind,
+        "ready": reason is None,
+        "reason": reason,
+        "until": access.until.isoformat() if access and access.until else None,
+        "expires_at": access.expires_at.isoformat() if access and access.expires_at else None,
+        "problem": (access.problem or None) if access else None,
     }
 
 
@@ -164,19 +166,8 @@ def _model(known: Snapshot, model: Model, now: datetime) -> dict[str, Any]:
         "reason": objection.reason if objection else None,
         "detail": objection.detail if objection else None,
         "until": objection.until.isoformat() if objection and objection.until else None,
-        "seconds_left": _seconds(objection.until, now) if objection else None,
+        "seconds_left": gauges.seconds(objection.until, now) if objection else None,
         "priced": model.key in known.rates,
-    }
-
-
-def _degradation(known: Snapshot, now: datetime) -> dict[str, Any]:
-    there = level(known.table.curve, known.health, now)
-    return {
-        "curve": known.table.curve.name if known.table.curve else None,
-        "percent": there.percent,
-        "level": there.number + 1 if there.steps else 0,
-        "levels": there.steps,
-        "allowed": list(there.allowed),
     }
 
 
@@ -206,10 +197,6 @@ def _skipped(skipped: Skipped) -> Mapping[str, Any]:
 def _rest(rest: Rest, now: datetime) -> dict[str, Any]:
     return {
         "until": rest.until.isoformat() if rest.until else None,
-        "seconds_left": _seconds(rest.until, now),
+        "seconds_left": gauges.seconds(rest.until, now),
         "reason": rest.reason,
     }
-
-
-def _seconds(until: datetime | None, now: datetime) -> int | None:
-    return None if until is None else max(0, round((until - now).total_seconds()))

@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
-from routing import alerts, jobs
+from routing import budgets, jobs, notifications, usage
 from routing.models import Batch, IdempotencyClaim
 
 log = logging.getLogger(__name__)
@@ -18,27 +18,33 @@ log = logging.getLogger(__name__)
 @shared_task  # type: ignore[untyped-decorator]
 def housekeeping() -> None:
     """What must be done from time to time and on no particular day: one process at a time, one row a day on the jobs page."""
-    with jobs.lock("housekeeping", "") as held:
+    _run("housekeeping", (make_partitions, drop_expired, purge_batches))
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def watch() -> None:
+    """Once a minute: usage as our own calls tell it, windows that have reset, budgets' steps; and what a person is to know goes out."""
+    _run("watch", (read_usage, check_budgets, notify))
+
+
+def _run(job: str, chores: tuple[Callable[[], object], ...]) -> None:
+    with jobs.lock(job, "") as held:
         if not held:
             return
-        run = jobs.start("housekeeping", timezone.now().date().isoformat())
-        failed = [
-            chore.__name__
-            for chore in (make_partitions, drop_expired, purge_batches, alerts.notify)
-            if not _done(chore)
-        ]
+        run = jobs.start(job, timezone.now().date().isoformat())
+        failed = [chore.__name__ for chore in chores if not _done(job, chore)]
         if failed:
             jobs.fail(run, RuntimeError(f"{', '.join(failed)} failed; the log tells more"))
         else:
             jobs.finish(run, {})
 
 
-def _done(chore: Callable[[], object]) -> bool:
+def _done(job: str, chore: Callable[[], object]) -> bool:
     """Whether the chore ran to its end; one that fails does not keep the others from running."""
     try:
         chore()
     except Exception:
-        log.exception("Housekeeping: %s failed", chore.__name__)
+        log.exception("%s: %s failed", job.capitalize(), chore.__name__)
         return False
     return True
 
@@ -52,11 +58,30 @@ def make_partitions(today: date | None = None) -> None:
             cursor.execute("SELECT routing_partition(%s)", [day])
 
 
+def read_usage() -> None:
+    """Every window that our own calls tell; then what reset or was read too long ago."""
+    now = timezone.now()
+    usage.compute(now)
+    usage.close(now)
+    usage.warn_of_unknown(now)
+
+
+def check_budgets() -> None:
+    """Budgets that have reached a step of this month."""
+    budgets.check(timezone.now())
+
+
+def notify() -> None:
+    """Alerts that nobody was told of."""
+    notifications.send(timezone.now())
+
+
 def drop_expired() -> None:
-    """Claims of idempotent calls and sessions of people that are past their time."""
+    """Claims of idempotent calls, sessions of people and usage readings that are past their time."""
     now = timezone.now()
     IdempotencyClaim.objects.filter(expires_at__lt=now).delete()
     Session.objects.filter(expire_date__lt=now).delete()
+    usage.prune(now)
 
 
 def purge_batches() -> None:

@@ -94,6 +94,8 @@ def _providers() -> list[ProviderNow]:
     known, models = state.status(), catalogue.models_now().values()
     windows: dict[str, list[Window]] = {}
     for each in known["usage"]:
+        if each["percent"] is None:
+            continue
         kind = "bad" if each["percent"] >= FULL else "warn" if each["percent"] >= WATCHING else "good"
         windows.setdefault(each["provider"], []).append(Window(each["window"], each["percent"], kind))
     found = [

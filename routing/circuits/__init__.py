@@ -2,22 +2,25 @@
 
 `note` is called on the way of every answer and never waits: it changes this process's view and remembers what to write. The thread of
 `routing.snapshot` calls `write_pending`, `claim_probes` and `load`. While PostgreSQL is away the local view stands, and is written when it is back.
+
+A circuit opens by what one process saw (5 in a row, or half of 20 in 30 s), or when the failures in a row of all processes, added up in
+its row, come to 5 while no process had an answer between.
 """
 
 import random
-import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
 
-from routing import alerts, audit, credentials
 from routing.audit import Actor
 from routing.circuits import writing
+from routing.circuits.shared import Shared, Streak
 from routing.circuits.writing import Cooling, Served
 from routing.models import Circuit as CircuitRow
-from routing.models import Cooldown, Credential
+from routing.models import Cooldown
 from routing.policy import circuit as machine
 from routing.policy.circuit import Circuit
 from routing.policy.errors import Rests, consequence, cooldown_of
@@ -30,29 +33,6 @@ from routing.versions import bump_state
 
 PROBE_LEASE_S = 30.0  # a worker that took the probe and died gives it up after that
 IDLE_CLAIM_S = 2.0  # a worker without calls leaves the probe that long to those who have some
-
-Write = Callable[[], None]
-
-
-class Shared:
-    """One process's view, guarded by one lock that is never held while anything is waited for."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.version = 0  # moves with every change that a plan could notice
-        self.cooldowns: dict[Cooling, Rest] = {}
-        self.circuits: dict[Served, Circuit] = {}
-        self.not_ready: dict[tuple[str, str], str] = {}
-        self.probes: set[Served] = set()  # that this process may send
-        self.wanted: set[Served] = set()  # that its calls would have sent
-        self.unwritten: dict[tuple[str, ...], Write] = {}
-        self.wake: Callable[[], None] = lambda: None  # of the thread that writes
-
-    def changed(self, key: tuple[str, ...], write: Write) -> None:
-        self.version += 1
-        self.unwritten[key] = write
-        self.wake()
-
 
 _shared = Shared()
 
@@ -146,6 +126,8 @@ def _note_answer(served: Served, now: datetime) -> None:
     circuit = _shared.circuits.get(served)
     with _shared.lock:
         _shared.circuits[served] = machine.succeeded(circuit or Circuit(), now)
+        _shared.answered.add(served)
+        _shared.streaks.pop(served, None)
         if circuit is not None and circuit.is_open:
             _shared.probes.discard(served)
             _shared.changed(("circuit", *served), lambda: writing.write_closed(served))
@@ -153,12 +135,18 @@ def _note_answer(served: Served, now: datetime) -> None:
 
 def _note_failure(served: Served, fault: Fault, cooldown_s: float, now: datetime) -> None:
     with _shared.lock:
-        before = _shared.circuits.get(served) or Circuit()
-        after = machine.failed(before, now, cooldown_s=cooldown_s, chance=random.random())  # noqa: S311 - jitter
-        _shared.circuits[served] = after
-        if after.state is CircuitState.OPEN and before.state is not CircuitState.OPEN:
-            _shared.probes.discard(served)
-            _shared.changed(("circuit", *served), lambda: writing.write_open(served, after, fault, now))
+        old = _shared.streaks.get(served)
+        _shared.streaks[served] = Streak((old.failures if old else 0) + 1, fault, cooldown_s)
+        _count_failure(served, _shared.circuits.get(served) or Circuit(), fault, cooldown_s, now)
+
+
+def _count_failure(served: Served, before: Circuit, fault: Fault, cooldown_s: float, now: datetime) -> None:
+    """One failure more, for who holds the lock."""
+    after = machine.failed(before, now, cooldown_s=cooldown_s, chance=random.random())  # noqa: S311 - jitter
+    _shared.circuits[served] = after
+    if after.state is CircuitState.OPEN and before.state is not CircuitState.OPEN:
+        _shared.probes.discard(served)
+        _shared.changed(("circuit", *served), lambda: writing.write_open(served, after, fault, now))
 
 
 def _rest(candidate: Candidate, model: str, fault: Fault, cooldown_s: float, now: datetime) -> datetime:
@@ -194,6 +182,7 @@ def _note_refused(provider: str, credential: str, fault: Fault, secret: Secret |
 def write_pending() -> int:
     """Write what is known here and not there; how many. Raises what PostgreSQL raises, and then keeps the rest for later."""
     done = 0
+    _share_streaks()
     for key, write in list(_shared.unwritten.items()):
         with transaction.atomic():
             write()
@@ -203,6 +192,37 @@ def write_pending() -> int:
             if _shared.unwritten.get(key) is write:
                 del _shared.unwritten[key]
     return done
+
+
+def _share_streaks() -> None:
+    """Add what failed here to the failures in a row of all processes. Nobody else needs to know before that opens the circuit."""
+    with _shared.lock:
+        answered, _shared.answered = _shared.answered, set()
+    try:
+        writing.end_streaks(answered)
+    except Exception:
+        _shared.answered |= answered
+        raise
+    for served in list(_shared.streaks):
+        with _shared.lock:
+            streak = _shared.streaks.pop(served, None)
+        if streak is not None:
+            _share_streak(served, streak)
+
+
+def _share_streak(served: Served, streak: Streak) -> None:
+    try:
+        total, is_closed = writing.count_failures(served, streak.failures)
+    except Exception:
+        with _shared.lock:
+            since = _shared.streaks.get(served)
+            _shared.streaks[served] = replace(streak, failures=streak.failures + (since.failures if since else 0))
+        raise
+    with _shared.lock:
+        mine = _shared.circuits.get(served) or Circuit()
+        if is_closed and not mine.is_open and total >= machine.IN_A_ROW:
+            now = datetime.now(UTC)
+            _count_failure(served, replace(mine, failures=total - 1), streak.fault, streak.cooldown_s, now)
 
 
 def load(now: datetime) -> None:
@@ -260,20 +280,7 @@ def _claim(served: Served, now: datetime) -> bool:
 
 def reset(provider: str | None = None, *, by: Actor) -> int:
     """End every cooldown, circuit and not-ready mark of the provider, or of all; how many there were."""
-    of_provider = Q(provider=provider) if provider is not None else Q()
-    by_slug = Q(provider__slug=provider) if provider is not None else Q()
-    with transaction.atomic():
-        ended, _ = Cooldown.objects.filter(of_provider).delete()
-        broken = CircuitRow.objects.filter(of_provider).exclude(state=CircuitState.CLOSED)
-        for served in list(broken.values_list("provider", "model")):
-            writing.write_closed(served)
-            ended += 1
-        refused = Credential.objects.filter(by_slug, ready=False)
-        for name, slug in list(refused.values_list("name", "provider__slug")):
-            alerts.resolve(credentials.alert_key(slug, name))
-        ended += refused.update(**credentials.USABLE)
-        audit.write("state.reset", f"provider:{provider}" if provider else "providers", by=by, after={"ended": ended})
-        bump_state()
+    ended = writing.end_all(provider, by)
     _reset_here(provider)
     return ended
 
@@ -290,4 +297,5 @@ def _reset_here(provider: str | None) -> None:
             key: write for key, write in _shared.unwritten.items() if key[0] == "quota" or is_other(key[1:])
         }
         _shared.probes = {key for key in _shared.probes if is_other(key)}
+        _shared.streaks = {key: streak for key, streak in _shared.streaks.items() if is_other(key)}
         _shared.version += 1

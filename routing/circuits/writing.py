@@ -1,16 +1,20 @@
 """What a process has learned, written to PostgreSQL. Each is one compare-and-set: a later deadline stands, news is told once."""
 
+from collections.abc import Collection
 from datetime import datetime
 
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
 
-from routing import alerts, credentials, quotas
+from routing import alerts, audit, credentials, quotas
+from routing.audit import Actor
 from routing.models import Circuit as CircuitRow
-from routing.models import Quota
+from routing.models import Cooldown, Credential
 from routing.policy.circuit import Circuit
 from routing.terms.fault import Fault
 from routing.terms.secret import Secret
 from routing.terms.words import CircuitState, Severity
+from routing.versions import bump_state
 
 Cooling = tuple[str, str, str]  # provider, credential, model or ""
 Served = tuple[str, str]  # provider, model
@@ -21,11 +25,16 @@ _OPEN = """
 INSERT INTO routing_circuit (provider, model, state, failures, openings, opened_at, retry_at, probe_until, reason)
 VALUES (%s, %s, 'open', %s, %s, %s, %s, NULL, %s)
 ON CONFLICT (provider, model) DO UPDATE SET
-    state = 'open', failures = EXCLUDED.failures, probe_until = NULL, reason = EXCLUDED.reason,
+    state = 'open', probe_until = NULL, reason = EXCLUDED.reason,
     openings = GREATEST(routing_circuit.openings, EXCLUDED.openings),
     opened_at = CASE WHEN routing_circuit.state = 'closed' THEN EXCLUDED.opened_at ELSE routing_circuit.opened_at END,
     retry_at = GREATEST(routing_circuit.retry_at, EXCLUDED.retry_at)
 RETURNING opened_at
+"""
+_COUNT = """
+INSERT INTO routing_circuit (provider, model, state, failures, openings, reason) VALUES (%s, %s, 'closed', %s, 0, '')
+ON CONFLICT (provider, model) DO UPDATE SET failures = routing_circuit.failures + EXCLUDED.failures
+RETURNING failures, state = 'closed'
 """
 _COOLDOWN = """
 INSERT INTO routing_cooldown (provider, credential, model, until, reason, error_kind, created_at)
@@ -54,7 +63,52 @@ def write_open(served: Served, circuit: Circuit, fault: Fault, now: datetime) ->
 
 def write_closed(served: Served) -> None:
     CircuitRow.objects.filter(provider=served[0], model=served[1]).update(**CLOSED)
-    alerts.resolve_all(f"{circuit_alert(served)}:")
+    alerts.resolve_about("circuit", f"model:{served[0]}:{served[1]}")
+
+
+def count_failures(served: Served, failures: int) -> tuple[int, bool]:
+    """Add to the failures in a row; (how many there are now over all processes, whether the circuit is closed)."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, [*served, failures])
+        total, is_closed = cursor.fetchone() or (failures, True)
+    return total, is_closed
+
+
+def end_streaks(answered: Collection[Served]) -> None:
+    """Models that answered have no failures in a row any more. Row by row: two processes never wait for each other's."""
+    if not answered:
+        return
+    counted = CircuitRow.objects.filter(state=CircuitState.CLOSED, failures__gt=0)
+    for served in set(counted.values_list("provider", "model")).intersection(answered):
+        counted.filter(provider=served[0], model=served[1]).update(failures=0)
+
+
+def end_all(provider: str | None, by: Actor) -> int:
+    """End every cooldown, circuit and not-ready mark of the provider, or of all; how many there were.
+
+    Locks in the order in which others lock: rows, then their alerts, then the audit head, then the version.
+    """
+    of_provider = Q(provider=provider) if provider is not None else Q()
+    by_slug = Q(provider__slug=provider) if provider is not None else Q()
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('state reset'))")  # two resets lock no rows crosswise
+        ended, _ = Cooldown.objects.filter(of_provider).delete()
+        for served in list(_counted(of_provider).order_by("pk").values_list("provider", "model", "state")):
+            write_closed(served[:2])
+            ended += served[2] != CircuitState.CLOSED
+        refused = list(Credential.objects.filter(by_slug, ready=False).values_list("pk", "name", "provider__slug"))
+        for pk, name, slug in sorted(refused):
+            ended += Credential.objects.filter(pk=pk, ready=False).update(**credentials.USABLE)
+            alerts.resolve(credentials.alert_key(slug, name))
+        audit.write("state.reset", f"provider:{provider}" if provider else "providers", by=by, after={"ended": ended})
+        bump_state()
+    return ended
+
+
+def _counted(rows: Q) -> QuerySet[CircuitRow]:
+    """Circuits that are open, or have failures in a row."""
+    return CircuitRow.objects.filter(rows).exclude(state=CircuitState.CLOSED, failures=0)
 
 
 def write_cooldown(cooling: Cooling, until: datetime, fault: Fault) -> None:
@@ -63,8 +117,7 @@ def write_cooldown(cooling: Cooling, until: datetime, fault: Fault) -> None:
 
 
 def write_quota(quota: str, until: datetime, fault: Fault) -> None:
-    if Quota.objects.filter(slug=quota).exists():
-        quotas.exhaust(quota, until, fault.message)
+    quotas.spend(quota, until, fault.message)
 
 
 def write_refused(provider: str, credential: str, reason: str, status: int | None, secret: Secret | None) -> None:

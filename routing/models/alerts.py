@@ -19,4 +19,5 @@ class Alert(models.Model):
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     resolved_at = models.DateTimeField(null=True, blank=True)
     notified_at = models.DateTimeField(null=True, blank=True)
+    notified_as = models.CharField(max_length=12, blank=True)  # "at once", or with the "digest"
     seen_by = models.CharField(max_length=200, blank=True)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 
-from routing import budgets, circuits, clients, credentials, quotas
+from routing import budgets, circuits, clients, credentials, quotas, usage
 from routing.clients import Caller
 from routing.credentials import Access
 from routing.models import Provider as ProviderRow
@@ -95,9 +95,11 @@ class Snapshot:
     def is_old(self, now: datetime) -> bool:
         """Whether prices (by date) and addresses (by DNS) should be looked up anew; soon where an address was refused.
 
-        At once where a token has ended since.
+        At once where a quota has become due: who reads it then resets it; and where a token has ended since.
         """
         if any(each.expires_at and self.read_at < each.expires_at <= now for each in self.accesses.values()):
+            return True
+        if any(not rest.holds(now) for rest in self.read_health.quotas.values()):
             return True
         was_refused = any(not credential for _, credential in self.read_health.not_ready)
         return now > self.read_at + (READ_AFTER_REFUSAL if was_refused else READ_ANYWAY)
@@ -152,7 +154,7 @@ def _read(version: tuple[int, int]) -> Snapshot:
     health = Health(
         not_ready=not_ready,
         quotas=quotas.exhausted(now),
-        readings=quotas.readings(now),
+        readings=usage.readings(now),
         spent=budgets.spent_scopes(now),
     )
     return Snapshot(

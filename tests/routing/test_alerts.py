@@ -1,13 +1,10 @@
-"""Alerts: once per key, until resolved; mailed once."""
+"""Alerts: once per key, until resolved."""
 
 import pytest
-from django.contrib.auth.models import User
-from django.core import mail
-from django.test import override_settings
 
-from routing import alerts, people
+from routing import alerts
 from routing.models import Alert
-from routing.terms.words import Group, Severity
+from routing.terms.words import Severity
 
 pytestmark = pytest.mark.django_db
 
@@ -30,22 +27,15 @@ def test_a_resolved_alert_is_said_again_when_it_happens_again() -> None:
     assert len(alerts.open_alerts()) == 1
 
 
-def test_the_admins_get_one_mail_about_what_is_new() -> None:
-    for name, group in (("anna", Group.ADMIN), ("bert", Group.VIEWER)):
-        people.put(User.objects.create_user(name, f"{name}@example.org"), group)
-    said()
-    said("another")
-    said("just so you know", Severity.INFO)
-    assert alerts.notify() == 2
-    (message,) = mail.outbox
-    assert message.to == ["anna@example.org"]
-    assert message.subject == "Cortex: 2 alerts"
-    assert alerts.notify() == 0
+def test_two_long_keys_that_begin_alike_are_two_alerts() -> None:
+    long = "model:" + "x" * 300
+    assert [said(f"{long}a"), said(f"{long}b"), said(f"{long}a")] == [True, True, False]
+    assert alerts.resolve(f"{long}a")
+    assert len(alerts.open_alerts()) == 1
 
 
-def test_without_a_mail_server_nothing_is_sent() -> None:
-    people.put(User.objects.create_user("anna", "anna@example.org"), Group.ADMIN)
-    said()
-    with override_settings(EMAIL_BACKEND="django.core.mail.backends.console.EmailBackend"):
-        assert alerts.notify() == 0
-    assert Alert.objects.get().notified_at is None
+def test_what_is_about_one_subject_ends_and_its_namesakes_stay() -> None:
+    for model in ("llama3.1", "llama3.1:8b"):
+        alerts.raise_alert(f"circuit:ollama:{model}:1", kind="circuit", title="x", subject=f"model:ollama:{model}")
+    assert alerts.resolve_about("circuit", "model:ollama:llama3.1") == 1
+    assert alerts.open_alerts().get().subject == "model:ollama:llama3.1:8b"

@@ -8,7 +8,6 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from routing import snapshot
-from routing.management.commands.routing import moment
 from routing.models import Cooldown, Quota
 from tests.routing.seeded import seeded  # noqa: F401
 
@@ -62,15 +61,3 @@ class TestOnTheSeedsTable:
         with pytest.raises(CommandError, match="--force"):
             routing("init")
         assert "revision 1" in routing("init", "--force")
-
-
-@pytest.mark.parametrize("text", ["Feb 3", "2026-13-01", "", "tomorrow", "2026-11-30T99:00Z"])
-def test_what_is_no_date_is_refused(text):
-    with pytest.raises(CommandError, match="no date"):
-        moment(text)
-
-
-def test_a_date_is_midnight_in_the_configured_zone_and_a_zone_is_kept(settings):
-    settings.TIME_ZONE = "Europe/Berlin"
-    assert moment("2026-07-01").astimezone(UTC) == datetime(2026, 6, 30, 22, tzinfo=UTC)
-    assert moment("2026-07-01T12:00Z") == datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -63,7 +63,7 @@ def test_prices_come_from_the_override_else_from_the_published_list_else_not_at_
 
 
 def test_an_exhausted_quota_leaves_its_models_out_until_it_resets():
-    quotas.exhaust("codex-cli", datetime.now(UTC) + timedelta(hours=1), "weekly limit")
+    quotas.spend("codex-cli", datetime.now(UTC) + timedelta(hours=1), "weekly limit")
     assert first("vibe_coding").model == "sonnet"
     Quota.objects.update(resets_at=datetime.now(UTC) - timedelta(seconds=1))
     snapshot.touch_state()

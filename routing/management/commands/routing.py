@@ -4,19 +4,15 @@ import argparse
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.dateparse import parse_date, parse_datetime
 
-from routing import circuits, document, local, queries, quotas, snapshot
+from routing import circuits, document, gauges, local, queries, quotas, snapshot, usage
 from routing.audit import Actor
 from routing.policy import resolve
 from routing.terms.request import Ask
 
 BY = Actor("command line")
-EARLIEST, LATEST = 2000, 9998
 UNKNOWN = 2  # exit code for a provider, quota or task that does not exist
 
 
@@ -35,7 +31,7 @@ class Command(BaseCommand):
         snapshot.fresh()
         try:
             told = getattr(self, f"_{action}")(options)
-        except (resolve.Unknown, resolve.Ambiguous, quotas.Unknown) as error:
+        except (resolve.Unknown, resolve.Ambiguous, quotas.Unknown, usage.Unknown) as error:
             raise CommandError(str(error), returncode=UNKNOWN) from None
         if options["json"]:
             self.stdout.write(json.dumps(told, ensure_ascii=False))
@@ -84,40 +80,30 @@ class Command(BaseCommand):
         return {"provider": provider, "ended": circuits.reset(provider, by=BY)}
 
     def _exhaust(self, options: dict[str, Any]) -> Any:
-        until = moment(options["until"]) if options["until"] else None
-        if until is not None and until <= datetime.now(UTC):
-            raise CommandError(f"--until {options['until']} is over: the quota would be available at once.")
-        quotas.exhaust(options["quota"], until, options["reason"])
-        return {"quota": options["quota"], "until": until.isoformat() if until else None}
+        quotas.exhaust(options["quota"], _ahead("--until", options["until"]), options["reason"][:300], by=BY)
+        return gauges.quota(options["quota"], datetime.now(UTC))
 
     def _release(self, options: dict[str, Any]) -> Any:
-        return {"quota": options["quota"], "released": quotas.release(options["quota"])}
+        released = quotas.release(options["quota"], by=BY)
+        return {**gauges.quota(options["quota"], datetime.now(UTC)), "released": released}
 
     def _usage(self, options: dict[str, Any]) -> Any:
-        resets_at = moment(options["resets_at"]) if options["resets_at"] else None
+        window, resets_at = options["window"].strip(), _ahead("--resets-at", options["resets_at"])
         if not 0 <= options["percent"] <= 1000:
             raise CommandError("--percent must be from 0 to 1000.")
-        reading = quotas.record(
-            options["provider"], options["window"], options["percent"], resets_at, datetime.now(UTC)
+        if not 0 < len(window) <= 60 or not window.isprintable():
+            raise CommandError("--window must be a name of at most 60 characters, as weekly or 5h.")
+        return gauges.recorded(
+            usage.record(options["provider"], window, options["percent"], resets_at, datetime.now(UTC))
         )
-        return {"provider": reading.provider, "window": reading.window, "percent": reading.percent}
 
 
-def moment(text: str) -> datetime:
-    """A date is that day's 00:00 in CORTEX_TIME_ZONE; a time may name its zone, "Z" too. Raises CommandError for anything else."""
+def _ahead(name: str, text: str | None) -> datetime | None:
+    """The moment that an argument names, which is still to come. Raises CommandError."""
     try:
-        found = parse_datetime(text) if len(text) > 10 else None
-        day = parse_date(text) if found is None else None
-    except ValueError:
-        found = day = None
-    if found is None and day is not None:
-        found = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - the zone follows
-    if found is None:
-        raise CommandError(f"'{text}' is no date: write 2026-11-30 or 2026-11-30T12:00Z.")
-    zoned = found if found.tzinfo else found.replace(tzinfo=ZoneInfo(settings.TIME_ZONE))
-    if not EARLIEST <= zoned.year <= LATEST:  # the ends of the calendar have no other zone
-        raise CommandError(f"'{text}' lies outside the years {EARLIEST} to {LATEST}.")
-    return zoned
+        return quotas.moment_ahead(text) if text is not None else None
+    except quotas.NoMoment as error:
+        raise CommandError(f"{name}: {error}") from None
 
 
 TASK: Any = (("--task",), {"required": True})
@@ -173,17 +159,26 @@ def _status_lines(told: dict[str, Any]) -> list[str]:
     for each in told["models"]:
         left = f" ({timedelta(seconds=each['seconds_left'])} left)" if each["seconds_left"] else ""
         lines.append(f"  {each['model']:<32} {'available' if each['available'] else each['detail']}{left}")
-    for each in told["quotas"]:
-        lines.append(f"  quota {each['quota']} exhausted until {each['until'] or 'it is released'}")
+    lines += [f"  quota {_quota_line(each)}" for each in told["quotas"]]
     for each in told["usage"]:
-        lines.append(f"  usage of {each['provider']} {each['window']}: {each['percent']:g} %")
+        percent = f"unknown, {each['reason']}" if each["percent"] is None else f"{each['percent']:g} %"
+        lines.append(f"  usage of {each['provider']} {each['window']}: {percent}")
     return lines + _level_lines(told)
+
+
+def _quota_line(told: dict[str, Any]) -> str:
+    if not told["exhausted"]:
+        return f"{told['quota']} is available"
+    why = f" ({told['reason']})" if told["reason"] else ""
+    return f"{told['quota']} is exhausted until {told['until'] or 'it is released'}{why}"
 
 
 def _level_lines(told: dict[str, Any]) -> list[str]:
     there = told["degradation"]
     percent = "unknown usage" if there["percent"] is None else f"{there['percent']:g} %"
-    return [f"Degradation level {there['level']}/{there['levels']} at {percent}"]
+    allowed = ", ".join(there["allowed"])
+    lines = [f"Degradation level {there['level']}/{there['levels']} at {percent}: {allowed or 'all models'}"]
+    return lines + ([there["warning"]] if there["warning"] else [])
 
 
 def _explain_lines(told: dict[str, Any]) -> list[str]:
@@ -212,7 +207,7 @@ LINES: dict[str, Any] = {
     "reset": lambda told: [
         f"Ended {told['ended']} cooldowns, circuits and marks of {told['provider'] or 'all providers'}."
     ],
-    "exhaust": lambda told: [f"{told['quota']} is exhausted until {told['until'] or 'it is released'}."],
+    "exhaust": lambda told: [f"{_quota_line(told)}."],
     "release": lambda told: [f"{told['quota']} {'is available again' if told['released'] else 'was available'}."],
-    "usage": lambda told: [f"{told['provider']} {told['window']}: {told['percent']:g} %."],
+    "usage": lambda told: [f"{told['provider']} {told['window']}: {told['percent']:g} %.", *_level_lines(told)],
 }
