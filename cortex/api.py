@@ -6,9 +6,8 @@ from analytics.api import router as analytics
 from cortex import errors
 from cortex.strict import StrictParser
 from routing.api.calls import router as calls
+from routing.api.chains import router as chains
 from routing.api.dispatch import router as dispatch
-from routing.api.local import router as local
-from routing.api.state import router as state
 from routing.api.table import router as table
 
 api = NinjaAPI(
@@ -21,5 +20,5 @@ api = NinjaAPI(
     docs_url="/docs",
 )
 errors.install(api)
-for _router in (dispatch, state, local, table, calls, analytics):
+for _router in (dispatch, chains, table, calls, analytics):
     api.add_router("", _router)

@@ -1,6 +1,5 @@
 """Edit one route: rearrange its chain, preview, publish with a reason. All of it is one form, which works as a plain page too."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -12,14 +11,15 @@ from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from routing import catalogue, changes
-from routing.document import Change, Invalid, rows
+from routing.document import Invalid, rows
 from routing.document.table import full_part, key_of
 from routing.forms import NewRouteForm, RouteForm
 from routing.models import Revision, Route, TaskType
 from routing.terms.words import Group
 from routing.versions import current_revision
-from routing.views import wording
+from routing.views import publishing
 from routing.views.access import actor, page
+from routing.views.rearranging import moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,14 @@ class Named:
         place = {name: value for name, value in (("project", self.project), ("condition", self.condition)) if value}
         return reverse(name, args=[self.task.slug]) + (f"?{urlencode(place)}" if place else "")
 
-    def part(self, document: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The route as the table has it, or as a revision's document had it; an empty one where there is none."""
-        if document is None:
-            routes = rows.dump()["routes"]
-        else:
-            routes = {key_of("routes", part): part for part in document["routes"]}
+    @property
+    def subject(self) -> publishing.Subject:
+        return publishing.Subject("routes", self.key, f"the route {self.key}", self.url)
+
+    def part(self) -> dict[str, Any]:
+        """The route as the table has it; an empty one where there is none."""
         try:
-            return full_part("routes", routes.get(self.key) or {**self.keys, "steps": []})
+            return full_part("routes", rows.dump()["routes"].get(self.key) or {**self.keys, "steps": []})
         except Invalid as error:
             raise Http404(str(error)) from error
 
@@ -74,11 +74,11 @@ def edit(request: HttpRequest, task: str) -> HttpResponse:
     """The editor of one route: the page, or its part where htmx asks."""
     route = Named.of(request, task)
     if request.method != "POST":
-        return _show(request, route, RouteForm.of(route.part(), current_revision()))
+        return _show(request, route, RouteForm.of(route.part(), current_revision(), route.keys))
     rearranged = _rearranged(request.POST)
     if rearranged is not None:
-        return _show(request, route, RouteForm(rearranged))
-    form = RouteForm(request.POST)
+        return _show(request, route, RouteForm(rearranged, keys=route.keys))
+    form = RouteForm(request.POST, keys=route.keys)
     if not form.is_valid():
         return _show(request, route, form, status=422)
     if request.POST.get("do") == "publish":
@@ -101,23 +101,11 @@ def new(request: HttpRequest) -> HttpResponse:
 def remove(request: HttpRequest, task: str) -> HttpResponse:
     """Take the route out of the table. What it routed goes by the next one that fits, or by the tier chain."""
     route = Named.of(request, task)
-    reason, expected = request.POST.get("reason", "").strip()[:2000], request.POST.get("revision", "")
     try:
-        new = changes.remove(
-            "routes",
-            route.key,
-            by=actor(request),
-            reason=reason,
-            source="console",
-            expected_revision=int(expected) if expected.isdecimal() and len(expected) < 10 else None,
-        )
+        refused = publishing.remove(request, route.subject, by=actor(request))
     except changes.Unknown as error:
         raise Http404(str(error)) from error
-    except (changes.Stale, Invalid) as error:
-        messages.error(request, f"Nothing was removed. {error}")
-        return redirect(route.url)
-    messages.success(request, f"Revision {new.number} is in force, without the route {route.key}.")
-    return redirect("routing")
+    return refused or redirect("routing")
 
 
 @page(Group.OPERATOR)
@@ -130,106 +118,44 @@ def picks(request: HttpRequest, task: str) -> HttpResponse:
 
 def _rearranged(data: QueryDict) -> QueryDict | None:
     """The form after one of the buttons of the chain; None when another button was pressed."""
-    steps = data.getlist("steps")
     act = next((name for name in ("add", "remove", "up", "down") if data.get(name)), None)
     if act is None:
         return None
-    key = str(data[act])
-    if act == "add" and key not in steps:
-        steps.append(key)
-    elif act != "add" and key in steps:
-        place = steps.index(key)
-        steps.remove(key)
-        if act != "remove":
-            steps.insert(max(place + (1 if act == "down" else -1), 0), key)
     changed = data.copy()
-    changed.setlist("steps", steps)
+    changed.setlist("steps", moved(data.getlist("steps"), act, str(data[act])))
     changed["previewed"] = ""
     return changed
 
 
 def _preview(request: HttpRequest, route: Named, form: RouteForm, status: int = 200, **context: Any) -> HttpResponse:
     """The form with what publishing it would change, and whom a call would reach now."""
-    part = {**route.keys, **form.fields_of_route()}
-    try:
-        lines = wording.lines(changes.preview({"routes": [part]}))
-    except Invalid as error:
-        form.take(error.problems)
+    found = publishing.preview(route.subject, form)
+    if found is None:
         return _show(request, route, form, status=422)
+    part = full_part("routes", form.part())
     shown = {
-        "lines": lines,
+        **found,
         "plan": catalogue.plan_with(part),
         "warnings": catalogue.warnings(part),
-        "previewed": form.fingerprint(),
     }
     return _show(request, route, form, status=status, preview=shown, **context)
 
 
 def _publish(request: HttpRequest, route: Named, form: RouteForm) -> HttpResponse:
-    reason = form.cleaned_data["reason"]
     if form.cleaned_data["previewed"] != form.fingerprint():
         return _preview(request, route, form, status=409, moved=True)
-    if not reason:
+    if not form.cleaned_data["reason"]:
         form.add_error("reason", "Say why: it is kept with the change.")
         return _preview(request, route, form, status=422)
-    part, expected = {**route.keys, **form.fields_of_route()}, form.cleaned_data["revision"]
     try:
-        new = _publish_over(route, part, expected, by=actor(request), reason=reason)
+        new = publishing.publish(route.subject, form, by=actor(request))
     except changes.Stale as stale:
-        return _conflict(request, route, form, stale)
+        merged, told = publishing.conflict(route.subject, form, request.POST, stale)
+        return _preview(request, route, merged, status=409, conflict=told)
     except Invalid as error:
         form.take(error.problems)
         return _show(request, route, form, status=422)
     return _published(request, route, new)
-
-
-def _publish_over(route: Named, part: dict[str, Any], expected: int, **how: Any) -> Revision:
-    """Publish, also over revisions that left this route alone: they are nobody's conflict."""
-    while True:
-        try:
-            return changes.publish({"routes": [part]}, source="console", expected_revision=expected, **how)
-        except changes.Stale as stale:
-            if any(_is_of(route, change) for change in stale.diff) or not stale.diff:
-                raise
-            expected = stale.current
-
-
-def _is_of(route: Named, change: Change) -> bool:
-    return change.path.partition("]")[0] == f"routes[{route.key}"
-
-
-def _conflict(request: HttpRequest, route: Named, form: RouteForm, stale: changes.Stale) -> HttpResponse:
-    """Tell who was first. Fields that only they changed become theirs, all that was typed here stays."""
-    mine = form.fields_of_route()
-    expected = form.cleaned_data["revision"]
-    base, theirs = route.part(changes.revision(expected).document), route.part()
-    kept = {name: theirs[name] if mine[name] == base[name] else mine[name] for name in mine}
-    merged = RouteForm(_as_posted({**kept, **kept["timeouts"]}, request.POST, stale.current))
-    merged.is_valid()
-    their = Revision.objects.filter(number__gt=expected, task_types__contains=[route.task.slug]).first()
-    differing = [Change(f"routes[{route.key}].{name}", theirs[name], kept[name]) for name in kept]
-    conflict = {
-        "who": their.by_name if their else stale.who,
-        "when": their.created_at if their else stale.when,
-        "reason": their.reason if their else "",
-        "what": f"the route {route.key}",
-        "lines": wording.lines(each for each in differing if each.before != each.after),
-        "reload_url": route.url,
-    }
-    return _preview(request, route, merged, status=409, conflict=conflict)
-
-
-def _as_posted(values: Mapping[str, Any], posted: QueryDict, revision: int) -> QueryDict:
-    data = posted.copy()
-    for name, value in values.items():
-        if name == "steps":
-            data.setlist(name, value)
-        elif value is False:
-            data.pop(name, None)
-        elif name != "timeouts":
-            data[name] = "on" if value is True else str(value)
-    data["revision"] = str(revision)
-    return data
 
 
 def _published(request: HttpRequest, route: Named, new: Revision) -> HttpResponse:

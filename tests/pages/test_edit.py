@@ -30,6 +30,7 @@ def filled(**changes: Any) -> dict[str, Any]:
         "steps": ["anthropic:sonnet", "anthropic:opus"],
         "note": "Balance speed + quality",
         "fallback": "on",
+        "lower_tier_max_hops": "2",
         "cooldown_s": "300",
         "connect_s": "2",
         "first_token_s": "30",

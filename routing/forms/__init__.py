@@ -1,7 +1,5 @@
 """What people fill in on the routing pages. A form checks the form of things; whether a table may be so, `routing.changes` says."""
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -11,72 +9,25 @@ from django import forms
 from django.utils import timezone
 
 from routing.clients import DEFAULT_SCOPES
+from routing.credentials import Given
 from routing.dispatch.asked import Wish
-from routing.document import Problem
-from routing.document.form import Timeouts
+from routing.forms.route import RouteForm
+from routing.inventory import Entry
 from routing.models import Project, TaskType
 from routing.records import Filters
+from routing.terms.secret import Secret
 from routing.terms.words import Role, Scope, Status
 
-TIMEOUTS = tuple(Timeouts.model_fields)
-FLAGS = ("fallback", "tier_chain", "terminal_local", "background", "second_opinion")
-
-
-class Steps(forms.Field):
-    """The chain as so many inputs of one name, in the order of the page."""
-
-    widget = forms.MultipleHiddenInput
-
-    def clean(self, value: Any) -> list[str]:
-        return [step for step in value or () if step]
-
-
-class RouteForm(forms.Form):
-    """One route, with the revision it was read from and what of it was shown before publishing."""
-
-    steps = Steps(label="Chain", required=False)
-    note = forms.CharField(required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 2}))
-    fallback = forms.BooleanField(label="When a step fails, try the next one", required=False)
-    tier_chain = forms.BooleanField(label="After the last step, follow the tier chain", required=False)
-    terminal_local = forms.BooleanField(label="End with the local model: never hit zero", required=False)
-    background = forms.BooleanField(label="Background work: skip models kept for interactive use", required=False)
-    second_opinion = forms.BooleanField(label="Ask a second provider too, and keep both answers", required=False)
-    cooldown_s = forms.FloatField(
-        label="Cooldown, seconds",
-        min_value=1,
-        max_value=3600,
-        help_text="How long a model rests after a rate limit that names no time.",
-    )
-    connect_s = forms.FloatField(label="To connect, seconds", min_value=0.01, max_value=86_400)
-    first_token_s = forms.FloatField(label="To the first token, seconds", min_value=0.01, max_value=86_400)
-    idle_s = forms.FloatField(label="Between tokens, seconds", min_value=0.01, max_value=86_400)
-    total_s = forms.FloatField(label="In all, seconds", min_value=0.01, max_value=86_400)
-    reason = forms.CharField(required=False, max_length=2000)
-    revision = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
-    previewed = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
-
-    @classmethod
-    def of(cls, part: Mapping[str, Any], revision: int) -> "RouteForm":
-        """The form as a route of the document fills it."""
-        plain = {name: part[name] for name in ("steps", "note", "cooldown_s", *FLAGS)}
-        return cls(initial={**plain, **part["timeouts"], "revision": revision})
-
-    def fields_of_route(self) -> dict[str, Any]:
-        """What was filled in, as the document says it. Only when valid."""
-        data = self.cleaned_data
-        plain = {name: data[name] for name in ("steps", "note", "cooldown_s", *FLAGS)}
-        return {**plain, "timeouts": {name: data[name] for name in TIMEOUTS}}
-
-    def fingerprint(self) -> str:
-        """The same for the same route: whether what is published is what was previewed."""
-        return hashlib.sha256(json.dumps(self.fields_of_route(), sort_keys=True).encode()).hexdigest()
-
-    def take(self, problems: Iterable[Problem]) -> None:
-        """Show the problems of an edit at the fields they are about; what is about none, over the form."""
-        for problem in problems:
-            field = problem.path.rpartition("].")[2].partition("[")[0].rpartition(".")[2]
-            place = field if field in self.fields else None
-            self.add_error(place, problem.message if place else str(problem))
+__all__ = [
+    "SINCE",
+    "CallFilter",
+    "CatalogueFilter",
+    "ExplainForm",
+    "KeyForm",
+    "NewRouteForm",
+    "RouteForm",
+    "SecretForm",
+]
 
 
 class NewRouteForm(forms.Form):
@@ -190,3 +141,77 @@ class KeyForm(forms.Form):
 
     def clean_scopes(self) -> list[Scope]:
         return [Scope(each) for each in self.cleaned_data["scopes"]]
+
+
+class CatalogueFilter(forms.Form):
+    """Which models the catalogue shows; it lives in the address. A choice that is none of them leaves none."""
+
+    q = forms.CharField(required=False, max_length=200)
+    provider = forms.CharField(required=False, max_length=120, widget=forms.Select)
+    tier = forms.CharField(required=False, max_length=24, widget=forms.Select)
+    role = forms.CharField(required=False, max_length=24, widget=forms.Select)
+    tag = forms.CharField(required=False, max_length=24, widget=forms.Select)
+
+    def __init__(self, *args: Any, entries: Iterable[Entry], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        known = [entry.now for entry in entries]
+        offered = {
+            "provider": {each.provider for each in known},
+            "tier": {each.tier for each in known},
+            "role": {each.role for each in known},
+            "tag": {tag for each in known for tag in each.tags},
+        }
+        for name, values in offered.items():
+            choices = [("", f"any {name}"), *((each, each) for each in sorted(values - {""}))]
+            self.fields[name].widget.choices = choices
+
+    def takes(self, entry: Entry) -> bool:
+        """Whether the filter lets it through."""
+        if not self.is_valid():
+            return False
+        data, now = self.cleaned_data, entry.now
+        return (
+            now.answers(f"{data['q']}")
+            and data["provider"] in ("", now.provider)
+            and data["tier"] in ("", now.tier)
+            and data["role"] in ("", now.role)
+            and (not data["tag"] or data["tag"] in now.tags)
+        )
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything is filtered at all."""
+        return any(self.data.get(name) for name in self.fields)
+
+
+def _secret(**kwargs: Any) -> forms.CharField:
+    widget = forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"})
+    return forms.CharField(max_length=20_000, widget=widget, **kwargs)
+
+
+class SecretForm(forms.Form):
+    """A secret on its way in. It is never filled in again, not even after a mistake."""
+
+    secret = _secret(required=False, help_text="Stored encrypted. No page, export or log ever shows it.")
+    client_secret = _secret(
+        label="Client secret", required=False, help_text="Beside a refresh token, of a client that has one."
+    )
+
+    def __init__(self, *args: Any, oauth: Mapping[str, Any] | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        grant = (oauth or {}).get("grant")
+        if oauth:
+            self.fields["secret"].label = "Client secret" if grant == "client_credentials" else "Refresh token"
+        if grant != "refresh_token":
+            del self.fields["client_secret"]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if not any(data.get(name) for name in self.fields) and not self.errors:
+            self.add_error("secret", "Nothing was entered: what is stored stays.")
+        return data
+
+    def given(self) -> Given:
+        """What is to be stored. Only when valid."""
+        found = {name: Secret(text) for name in self.fields if (text := self.cleaned_data[name].strip())}
+        return Given(**found)
