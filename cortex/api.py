@@ -8,6 +8,8 @@ from cortex.strict import StrictParser
 from routing.api.calls import router as calls
 from routing.api.chains import router as chains
 from routing.api.dispatch import router as dispatch
+from routing.api.local import router as local
+from routing.api.state import router as state
 from routing.api.table import router as table
 
 api = NinjaAPI(
@@ -20,5 +22,5 @@ api = NinjaAPI(
     docs_url="/docs",
 )
 errors.install(api)
-for _router in (dispatch, chains, table, calls, analytics):
+for _router in (dispatch, state, chains, local, table, calls, analytics):
     api.add_router("", _router)
