@@ -106,6 +106,25 @@ def reveal(provider: str, name: str) -> Secret:
     return access.secret
 
 
+def material_now(provider: str, name: str, now: datetime | None = None) -> tuple[Secret | None, str]:
+    """The secret even of one that is marked not ready, as a test needs it; or why there is none. Raises Unknown."""
+    return _material(_row(provider, name), now or timezone.now())
+
+
+def told(access: Access) -> dict[str, Any]:
+    """What status, the API and pages tell of it: all but the secret."""
+    return {
+        "provider": access.provider,
+        "name": access.name,
+        "kind": access.kind,
+        "ready": access.ready,
+        "reason": access.reason or None,
+        "until": access.until.isoformat() if access.until else None,
+        "expires_at": access.expires_at.isoformat() if access.expires_at else None,
+        "problem": access.problem or None,
+    }
+
+
 @transaction.atomic
 def store(provider: str, name: str, given: Given | str, *, by: Actor) -> None:
     """Keep what is given encrypted, and speak to the provider for real from now on. The audit event tells that, never what.

@@ -34,7 +34,7 @@ class Credential(models.Model):
     refresh_at = models.DateTimeField(null=True, blank=True)
     leased_until = models.DateTimeField(null=True, blank=True)  # a process is asking; until then no other does
     refresh_failures = models.PositiveIntegerField(default=0)  # in a row
-    problem = models.CharField(max_length=300, blank=True)  # why the last try brought no token; the old one may still be good
+    problem = models.CharField(max_length=300, blank=True)  # why the last try brought no token
     refused_at = models.DateTimeField(null=True, blank=True)  # the last 401 that a new token was to mend
     ready = models.BooleanField(default=True)  # False after a 401/403, until renewed, tested or replaced
     not_ready_reason = models.CharField(max_length=300, blank=True)
