@@ -23,14 +23,16 @@ from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 from cortex import lifespan  # noqa: E402
 from cortex.errors import body  # noqa: E402
 from cortex.inloop import ApiHandler, LoopHandler  # noqa: E402
+from routing import doors  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 API_PATHS = ("/api/", "/healthz", "/readyz", "/metrics")
 LOOP_PATHS = frozenset({"/api/v1/dispatch", "/api/v1/route/explain", "/healthz", "/readyz"})  # async from end to end
-WIRE_PATHS = ("/v1/", "/mcp")
+WIRE_PATHS = ("/v1/",)
 
 
 console, api, in_loop = ASGIHandler(), ApiHandler(), LoopHandler()
@@ -44,7 +46,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["method"] == "HEAD" and path == "/":
         await _plain(send, 200, b"", "text/plain")  # how Claude Code asks whether anybody is here
     elif path.startswith(WIRE_PATHS):
-        await _json(send, 404, body(404, f"{path} is not served here."))
+        await _bounded(doors.application, scope, receive, send)
     elif path in LOOP_PATHS:
         await _bounded(in_loop, scope, receive, send)
     elif path.startswith(API_PATHS):
@@ -53,7 +55,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _bounded(console, scope, receive, send)
 
 
-async def _bounded(handler: ASGIHandler, scope: Scope, receive: Receive, send: Send) -> None:
+async def _bounded(handler: App, scope: Scope, receive: Receive, send: Send) -> None:
     """Refuse a body over the limit, announced or not, before Django writes it to a file."""
     limit = settings.SIZE_LIMIT_BYTES
     announced = dict(scope["headers"]).get(b"content-length", b"")

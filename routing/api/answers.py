@@ -62,19 +62,6 @@ def attempt_out(attempt: AttemptRecord) -> dict[str, Any]:
     }
 
 
-def headers_of(told: Begun | Result) -> dict[str, str]:
-    """Who served, for those who look at headers alone. A header holds ASCII: an arrow is written `->`."""
-    attempts = told.attempts if isinstance(told.attempts, int) else len(told.attempts)
-    return {
-        "X-Cortex-Request-Id": str(told.request_id),
-        "X-Cortex-Provider": told.provider,
-        "X-Cortex-Model": told.model,
-        "X-Cortex-Attempts": str(attempts),
-        "X-Cortex-Fallback": "true" if told.used_fallback else "false",
-        "X-Cortex-Reason": told.reason.replace("→", "->").encode("ascii", "replace").decode()[:500],
-    }
-
-
 def event_of(told: Told) -> bytes:
     """One of `start`, `delta` and `done`."""
     if isinstance(told, Begun):

@@ -11,12 +11,12 @@ from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from ninja import Router
 
 from routing import circuits, dispatch, queries, snapshot
-from routing.api.answers import attempt_out, error_event, event_of, headers_of, result_out
+from routing.api.answers import attempt_out, error_event, event_of, result_out
 from routing.api.auth import key_auth, key_auth_in_loop
 from routing.api.dispatch_form import DispatchIn
 from routing.api.errors import ApiError
 from routing.clients import Caller
-from routing.dispatch import Begun, Refused, Told
+from routing.dispatch import Begun, Refused, Told, headers_of
 from routing.dispatch.asked import Asked, asked
 from routing.models import Call
 from routing.policy import resolve

@@ -42,6 +42,7 @@ class Facts:
     requested_model: str = ""
     wire: str = "native"
     second_opinion: bool = False
+    would_route: str = ""  # "provider:model" to which routing would have sent an observed call
 
 
 async def dispatch(ask: Ask, request: Request, caller: Caller, facts: Facts = Facts()) -> Result:
@@ -276,6 +277,7 @@ class _Call:
             requested_model=facts.requested_model[:200],
             session=facts.session,
             metadata=dict(facts.metadata or {}),
+            would_route=facts.would_route,
             stream=self.streams,
             candidates=tuple(each.key for each in self.candidates),
             routed_model=first.key if first else "",

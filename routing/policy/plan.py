@@ -22,6 +22,7 @@ from routing.terms.words import CredentialKind, Role, SkipReason, TaskKind
 __all__ = ["plan", "route_of"]
 
 DEFAULT_COOLDOWN_S = 300.0
+_NAMED = (Role.OVERRIDE, Role.OBSERVED)  # the caller has said the model, by wish or by habit
 
 
 def plan(table: Table, ask: Ask, health: Health, now: datetime) -> Plan:
@@ -63,7 +64,7 @@ class _Planner:
             candidates=tuple(self.candidates),
             skipped=tuple(self._all_skipped()),
             reason=self._reason(chain),
-            source="override" if self.candidates and self.candidates[0].role is Role.OVERRIDE else self.source,
+            source="override" if self.candidates and self.candidates[0].role in _NAMED else self.source,
             revision=self.table.revision,
             cooldown_s=self.route.cooldown_s if self.route else DEFAULT_COOLDOWN_S,
             primary=self.route.steps[0] if self.route and self.route.steps else None,
@@ -176,6 +177,8 @@ class _Planner:
     def _why(self, step: Step) -> str:
         if step.role is Role.OVERRIDE:
             return f"override: {_slug(step.model)}"
+        if step.role is Role.OBSERVED:
+            return f"observed: {_slug(step.model)}, as the client asked"
         if self.route is None:
             return f"tier chain → {_slug(step.model)}"
         where = f"project {self.route.project}" if self.source == "project" else "route"

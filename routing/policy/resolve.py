@@ -60,6 +60,23 @@ def model(table: Table, text: str) -> str:
     raise Unknown("model", text[:120], nearest(wanted, (*table.models, *table.names)))
 
 
+def requested(table: Table, text: str) -> str:
+    """The model that a client's program names as it would at its vendor: as `model`, or by the vendor's own id of it.
+
+    Raises Unknown or Ambiguous.
+    """
+    wanted = text.strip().lower()
+    try:
+        return model(table, wanted)
+    except Unknown:
+        found = _able(table, (key for key, each in table.models.items() if each.upstream_id.lower() == wanted))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise Ambiguous(text[:120], found) from None
+        raise
+
+
 def model_in(table: Table, phrase: str) -> str:
     """The model that a phrase like "use Opus for this" or "send this to Codex" names. Raises Unknown or Ambiguous.
 

@@ -36,7 +36,7 @@ def steps(table: Table, ask: Ask, route: Route | None, override: str | None, *, 
     `replaced`: the override has taken the primary's place, which is left out then.
     """
     if override is not None:
-        yield Step(override, Role.OVERRIDE, is_governed=False)
+        yield Step(override, Role.OBSERVED if ask.is_observed else Role.OVERRIDE, is_governed=False)
     of_route = route.steps if route else ()
     for key in by_author(of_route, ask.author):
         is_first = key == of_route[0]

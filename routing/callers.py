@@ -1,0 +1,70 @@
+"""Who is asking: a Cortex key, in whichever of the three headers it comes, and the Caller that the snapshot knows it as."""
+
+import hmac
+from collections.abc import Callable
+
+from django.utils import timezone
+
+from routing import clients, snapshot
+from routing.clients import Caller
+from routing.terms.words import Scope
+
+
+class NoKey(Exception):
+    """401: no key, or one that nobody has."""
+
+    status, code = 401, "unauthorized"
+
+
+class NotAllowed(Exception):
+    """403: a good key that may not do this."""
+
+    status, code = 403, "forbidden"
+
+
+class NotReady(Exception):
+    """503: this process knows no key yet."""
+
+    status, code, retryable, retry_after_s = 503, "not_ready", True, 1
+
+
+def presented_key(get: Callable[[str], str | None]) -> str | None:
+    """The Cortex key among the headers that `get` reads: X-Cortex-Key, else a bearer token, else x-api-key.
+
+    X-Cortex-Key decides alone where it stands: then the other two belong to the client's own provider.
+    """
+    own = get("X-Cortex-Key")
+    if own is not None:
+        return own.strip()
+    scheme, _, token = (get("Authorization") or "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    key = get("X-Api-Key")
+    return key.strip() if key is not None else None
+
+
+def caller_of(key: str | None, scope: Scope | None = None) -> Caller:
+    """The Caller of a key that has the scope, from the snapshot, without a query. Raises NoKey, NotAllowed or NotReady."""
+    if not key:
+        raise NoKey("Send a Cortex key as X-Cortex-Key, as Authorization: Bearer, or as x-api-key.")
+    if not clients.is_shaped(key):  # nothing is hashed or looked up for what cannot be a key
+        raise NoKey("This is not a Cortex key: those begin with ck_ and have 50 characters.")
+    sha256 = clients.digest(key)
+    caller = _known(sha256)
+    # The dictionary already compared the hash; comparing it again in constant time leaves nothing to measure.
+    if caller is None or not hmac.compare_digest(caller.sha256, sha256) or not clients.is_alive(caller, timezone.now()):
+        raise NoKey("This key is not known, or was revoked, or has expired.")
+    if scope is not None and not caller.may(scope):
+        raise NotAllowed(f"Key {caller.prefix} lacks the scope {scope.value!r}.")
+    return caller
+
+
+def _known(sha256: str) -> Caller | None:
+    """From the snapshot; a key that it does not hold may be younger than it, so the database is asked where that blocks nobody."""
+    try:
+        caller = snapshot.fresh().keys.get(sha256)
+    except snapshot.NotLoaded as error:
+        raise NotReady(str(error)) from None
+    if caller is None and not snapshot.in_event_loop():
+        return clients.lookup(sha256)
+    return caller

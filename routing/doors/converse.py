@@ -1,0 +1,90 @@
+"""A conversation over a wire: read, dispatched, answered in the wire's own words, whole or as it is written."""
+
+import time
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Any
+
+from routing import dispatch, snapshot
+from routing.clients import Caller
+from routing.dispatch import Begun, Refused, Result, headers_of
+from routing.dispatch.call import Facts
+from routing.doors import naming
+from routing.doors.exchange import Exchange, Gone
+from routing.doors.refusal import Refusal, refusal_of
+from routing.terms.event import StreamStart
+from routing.terms.request import Ask
+from routing.terms.words import Scope, TaskKind
+from routing.wire.base import Asked, Unreadable, Wire
+
+
+async def converse(exchange: Exchange, wire: Wire, name: str) -> None:
+    """Serve one call. `name` is what the call's row says of its wire."""
+    try:
+        caller = await exchange.caller(Scope.DISPATCH)
+        body = await exchange.body()
+        with exchange.watched():
+            asked = wire.read(body)
+            ask, facts = _meant(asked, exchange, caller, name)
+            if asked.stream:
+                await _stream(exchange, wire, asked, ask, caller, facts)
+            else:
+                result = await dispatch.dispatch(ask, asked.request, caller, facts)
+                told = asked.told(result.request_id.hex, _now())
+                await exchange.answer(200, wire.answer(result.answer, told), headers_of(result))
+    except Gone:
+        return
+    except Exception as error:
+        if exchange.has_begun:
+            raise
+        await refuse(exchange, wire, refusal_of(error))
+
+
+async def refuse(exchange: Exchange, wire: Wire, refusal: Refusal) -> None:
+    """The error in the wire's own shape; a provider's own error body is passed as it came where it speaks this wire."""
+    body: Mapping[str, Any] = wire.error(
+        refusal.status, refusal.code, refusal.message, refusal.request_id, refusal.details
+    )
+    await exchange.answer(refusal.status, body, refusal.headers)
+
+
+def _meant(asked: Asked, exchange: Exchange, caller: Caller, name: str) -> tuple[Ask, Facts]:
+    if exchange.header("idempotency-key") is not None:
+        raise Refused(400, "not_served", "Idempotency-Key is not served yet: leave the header out.")
+    if asked.pins is not None:
+        raise Unreadable("previous_response_id", "answers are not stored here: send the conversation whole")
+    if asked.bound:
+        raise Unreadable(
+            "", f"{', '.join(sorted(asked.bound))}: cannot be carried from one provider's wire to another's"
+        )
+    known = snapshot.fresh()
+    ask, facts = naming.meant(known, asked, exchange, caller, name)
+    task = known.table.task_types.get(ask.task_type)
+    if task is not None and task.kind is TaskKind.EMBEDDING:
+        raise Refused(422, "wrong_kind", f"Task type '{task.slug}' embeds; this endpoint answers in words.")
+    return ask, facts
+
+
+async def _stream(exchange: Exchange, wire: Wire, asked: Asked, ask: Ask, caller: Caller, facts: Facts) -> None:
+    """Nothing is sent before the first content: what fails until then has a status of its own."""
+    stream = wire.Stream()
+    async with aclosing(dispatch.stream(ask, asked.request, caller, facts)) as events:  # type: ignore[type-var]  # a generator
+        try:
+            async for event in events:
+                if isinstance(event, Begun):
+                    await exchange.begin(headers_of(event))
+                    told = asked.told(event.request_id.hex, _now())
+                    await exchange.write(stream.start(told, StreamStart(event.served_model, usage=event.usage)))
+                elif isinstance(event, Result):
+                    await exchange.write(stream.end(event.answer))
+                else:
+                    await exchange.write(stream.feed(event))
+        except Refused as refused:
+            if not exchange.has_begun:
+                raise
+            await exchange.write(stream.error(refused.status, refused.code, refused.message))
+    await exchange.end()
+
+
+def _now() -> int:
+    return int(time.time())

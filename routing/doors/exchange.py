@@ -1,0 +1,134 @@
+"""One request and its answer, over ASGI."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
+
+from routing import clients
+from routing.callers import NoKey, caller_of, presented_key
+from routing.clients import Caller
+from routing.terms.words import Scope
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+class Gone(Exception):
+    """The client went away before its request was whole: there is nobody to answer."""
+
+
+class Malformed(Exception):
+    """The body is no JSON object."""
+
+
+class Exchange:
+    def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.size = 0  # bytes of the body
+        self.has_begun = False  # the answer's head is sent
+        self._receive, self._send = receive, send
+        self._headers = {name.lower(): value for name, value in scope["headers"]}
+
+    def header(self, name: str) -> str | None:
+        """As latin-1, which every byte string is."""
+        value = self._headers.get(name.lower().encode("latin-1"))
+        return None if value is None else value.decode("latin-1").strip()
+
+    async def caller(self, scope: Scope) -> Caller:
+        """Whose key it is. A key that the snapshot does not hold may be younger than it: the database is asked, in a thread."""
+        key = presented_key(self.header)
+        try:
+            return caller_of(key, scope)
+        except NoKey:
+            if not clients.is_shaped(key or ""):
+                raise
+            return await sync_to_async(_asked_in_a_thread)(key, scope)
+
+    async def body(self) -> dict[str, Any]:
+        """The JSON object of the body. Raises Malformed and Gone."""
+        parts: list[bytes] = []
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            parts.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                break
+        raw = b"".join(parts)
+        self.size = len(raw)
+        try:
+            read = json.loads(raw, parse_constant=_refused)
+        except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+            raise Malformed(
+                f"The body is no JSON: {str(error)[:200] if isinstance(error, json.JSONDecodeError) else 'it cannot be read'}."
+            ) from None
+        if not isinstance(read, dict):
+            raise Malformed("The body must be a JSON object.")
+        return read
+
+    async def answer(self, status: int, body: object, headers: Mapping[str, str] | None = None) -> None:
+        """A whole answer, in JSON."""
+        content = json.dumps(body, separators=(",", ":"), default=str).encode()
+        await self._start(
+            status, {"content-type": "application/json", "content-length": str(len(content)), **(headers or {})}
+        )
+        await self._send({"type": "http.response.body", "body": content})
+
+    async def begin(self, headers: Mapping[str, str]) -> None:
+        """The head of an event stream."""
+        kept = {
+            "content-type": "text/event-stream; charset=utf-8",
+            "cache-control": "no-cache",
+            "x-accel-buffering": "no",
+        }
+        await self._start(200, {**kept, **headers})
+
+    async def write(self, events: bytes) -> None:
+        if events:
+            await self._send({"type": "http.response.body", "body": events, "more_body": True})
+
+    async def end(self) -> None:
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _start(self, status: int, headers: Mapping[str, str]) -> None:
+        self.has_begun = True
+        pairs = [(name.lower().encode("ascii"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+        pairs.append((b"x-content-type-options", b"nosniff"))
+        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Within it the task is cancelled when the client goes away; that is the end of it, and no error."""
+        task, gone = asyncio.current_task(), False
+
+        async def watch() -> None:
+            nonlocal gone
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+            gone = True
+            if task is not None:
+                task.cancel()
+
+        watching = asyncio.create_task(watch())
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not gone:
+                raise
+        finally:
+            watching.cancel()
+
+
+def _asked_in_a_thread(key: str | None, scope: Scope) -> Caller:
+    close_old_connections()  # this thread outlives the request
+    return caller_of(key, scope)
+
+
+def _refused(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,39 @@
+"""Which door a request goes through."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from routing.doors import counting, listing
+from routing.doors.converse import converse, refuse
+from routing.doors.exchange import Exchange, Receive, Send
+from routing.doors.refusal import Refusal
+from routing.wire import chat, messages, responses
+from routing.wire.base import Wire
+
+CONVERSATIONS: Mapping[str, tuple[Wire, str]] = {
+    "/v1/chat/completions": (chat, "openai_chat"),
+    "/v1/responses": (responses, "openai_responses"),
+    "/v1/messages": (messages, "anthropic"),
+}
+DOORS = {path: ("POST", partial(converse, wire=wire, name=name)) for path, (wire, name) in CONVERSATIONS.items()} | {
+    "/v1/messages/count_tokens": ("POST", counting.count_tokens),
+    "/v1/models": ("GET", listing.models),
+}
+
+
+async def application(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    """ASGI, for paths under /v1/."""
+    exchange = Exchange(scope, receive, send)
+    path = exchange.path.rstrip("/")
+    wire: Wire = messages if exchange.header("anthropic-version") or path.startswith("/v1/messages") else chat
+    method, door = DOORS.get(path, ("", None))
+    if door is None and path.startswith("/v1/models/"):
+        method, door = "GET", listing.model
+    if door is None:
+        await refuse(exchange, wire, Refusal(404, "not_found", f"{exchange.path} is not served here."))
+    elif exchange.method != method:
+        words = f"{exchange.path} takes {method}."
+        await refuse(exchange, wire, Refusal(405, "method_not_allowed", words))
+    else:
+        await door(exchange)

@@ -1,0 +1,80 @@
+"""What the model that a client names means: a task type, or that very model."""
+
+import fnmatch
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from routing.clients import Caller
+from routing.dispatch.call import Facts
+from routing.doors.exchange import Exchange
+from routing.policy import resolve
+from routing.policy.table import Table
+from routing.snapshot import Snapshot
+from routing.terms.request import Ask
+from routing.terms.words import ClientMode
+from routing.wire.base import Asked
+
+TASK, AUTO = "task:", "auto"
+# Where clients carry a session of their own: Cortex's own header, Claude Code's, Codex's.
+SESSION_HEADERS = ("x-cortex-session", "x-claude-code-session-id", "session-id", "thread-id")
+
+
+def meant(known: Snapshot, asked: Asked, exchange: Exchange, caller: Caller, wire: str) -> tuple[Ask, Facts]:
+    """The ask and the facts of a call over a wire. Raises resolve.Unknown and resolve.Ambiguous, whose `what` says what is not known."""
+    table = known.table
+    override = exchange.header("x-cortex-override")
+    task_type = _task_type(table, asked.model, exchange.header("x-cortex-task"), caller)
+    is_model = not asked.model.startswith(TASK) and asked.model != AUTO
+    observed = None
+    if not override and is_model and (task_type is None or caller.mode is ClientMode.OBSERVE):
+        observed = resolve.requested(table, asked.model)
+    if task_type is None and not (override or observed):
+        raise resolve.Unknown("task_type", "", ())
+    project = exchange.header("x-cortex-project") or caller.project
+    ask = Ask(
+        task_type=task_type or caller.default_task_type or "",
+        project=resolve.project(table, project) if project else None,
+        background=(exchange.header("x-cortex-background") or "").lower() in ("1", "true", "yes"),
+        override=resolve.model(table, override) if override else observed,
+        fallback="none" if observed else "route",
+        is_observed=observed is not None,
+        size=exchange.size // 4,
+        max_tokens=asked.request.max_tokens,
+        needs=asked.needs,
+        allowed_models=caller.allowed_models,
+        client=caller.client,
+        scopes=frozenset({f"client:{caller.client}", f"key:{caller.prefix}"}),
+    )
+    facts = Facts(
+        session=_session(exchange, asked),
+        requested_model=asked.model,
+        wire=wire,
+        would_route=_would_route(known, ask) if observed and task_type else "",
+    )
+    return ask, facts
+
+
+def _would_route(known: Snapshot, ask: Ask) -> str:
+    """Where routing would have sent an observed call, kept beside it."""
+    routed = replace(ask, override=None, fallback="route", is_observed=False)
+    candidates = known.plan(routed, datetime.now(UTC)).candidates
+    return candidates[0].key if candidates else ""
+
+
+def _task_type(table: Table, name: str, header: str | None, caller: Caller) -> str | None:
+    """By header, by name, by the client's mapping; None where the name is a model's and nothing maps it."""
+    if header:
+        return resolve.task_type(table, header)
+    if name.startswith(TASK):
+        return resolve.task_type(table, name.removeprefix(TASK))
+    if name == AUTO:
+        return caller.default_task_type
+    for pattern, task_type in caller.mapping:
+        if fnmatch.fnmatchcase(name.lower(), pattern.lower()):
+            return task_type
+    return None
+
+
+def _session(exchange: Exchange, asked: Asked) -> str:
+    told = next((value for name in SESSION_HEADERS if (value := exchange.header(name))), asked.session)
+    return "".join(char for char in told if char.isprintable())[:200]

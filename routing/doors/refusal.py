@@ -1,0 +1,61 @@
+"""Whatever ends a call before its answer, as the status, code and words that a wire puts into its own shape."""
+
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from routing.callers import NoKey, NotAllowed, NotReady
+from routing.dispatch import Refused
+from routing.doors.exchange import Malformed
+from routing.policy import resolve
+from routing.snapshot import NotLoaded
+from routing.wire.base import Unreadable
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    status: int
+    code: str
+    message: str
+    request_id: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    retry_after_s: int | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        told = {"X-Cortex-Request-Id": self.request_id} if self.request_id else {}
+        if self.retry_after_s is not None:
+            told["Retry-After"] = str(self.retry_after_s)
+        # The SDKs try again by themselves what they think may pass; Cortex has already tried everybody.
+        if self.status in (502, 504):
+            told["X-Should-Retry"] = "false"
+        return told
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """What to tell of an exception; a defect is logged and told without its words."""
+    if isinstance(error, Refused):
+        return Refusal(
+            error.status, error.code, error.message, str(error.request_id or ""), error.details, error.retry_after_s
+        )
+    if isinstance(error, Unreadable):
+        return Refusal(400, "invalid_request", error.message, details={"path": error.path})
+    if isinstance(error, Malformed):
+        return Refusal(400, "malformed", str(error))
+    if isinstance(error, NoKey | NotAllowed):
+        return Refusal(error.status, error.code, str(error))
+    if isinstance(error, NotReady | NotLoaded):
+        return Refusal(503, "not_ready", str(error), retry_after_s=1)
+    if isinstance(error, resolve.Unknown) and error.what == "model":
+        words = f"{error} Name a model of the routing table, 'task:TASK_TYPE', or 'auto'."
+        return Refusal(404, "model_not_found", words, details={"path": "model"})
+    if isinstance(error, LookupError) and isinstance(error, resolve.Unknown | resolve.Ambiguous):
+        code = "ambiguous" if isinstance(error, resolve.Ambiguous) else f"unknown_{error.what}"
+        return Refusal(422, code, str(error), details={"path": "model"})
+    request_id = str(uuid.uuid4())
+    logger.error("A call over a wire failed of a defect, %s", request_id, exc_info=error)
+    return Refusal(500, "internal", "Cortex failed. The log tells more under this request_id.", request_id)

@@ -1,0 +1,40 @@
+"""Cortex on a real socket, over the seeds' table or over doubles, for clients that know nothing of it but its address."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+
+from cortex.asgi import application
+from routing.providers.registry import close_all
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The application's address. It runs in a thread of its own, without its lifespan: what a process knows is the test's to say."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(application, lifespan="off", log_config=None, ws="none", timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+
+    async def serve() -> None:
+        await server.serve(sockets=[listener])
+        await close_all()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        listener.close()
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with serving() as url:
+        yield url

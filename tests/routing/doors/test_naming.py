@@ -1,0 +1,134 @@
+"""What the model that a client names means, and what is written of it."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from routing import recorder, snapshot
+from routing.models import Client, ModelMapping, TaskType
+from routing.terms.record import Intent
+from routing.terms.words import ClientMode
+from tests.cortex.test_asgi import Exchange
+from tests.routing.seeded import seeded  # noqa: F401
+
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+@pytest.fixture
+def ci(seeded: str, settings, tmp_path) -> Iterator[str]:  # noqa: F811
+    """The key; the client maps Claude's names to code generation. What it calls is written to a spool of its own."""
+    settings.DATA_DIR = tmp_path
+    recorder.close()
+    client = Client.objects.get(slug="ci")
+    ModelMapping.objects.create(
+        client=client, requested="claude-sonnet-*", task_type=TaskType.objects.get(slug="code_generation")
+    )
+    snapshot.load_now()
+    yield seeded
+    recorder.close()
+
+
+@pytest.fixture
+def observing(ci: str) -> str:
+    Client.objects.filter(slug="ci").update(mode=ClientMode.OBSERVE)
+    snapshot.load_now()
+    return ci
+
+
+@pytest.fixture
+def with_default(ci: str) -> str:
+    Client.objects.filter(slug="ci").update(default_task_type=TaskType.objects.get(slug="quick_capture"))
+    snapshot.load_now()
+    return ci
+
+
+async def ask(key: str, model: str, **headers: str) -> Exchange:
+    body = json.dumps({"model": model, "messages": HELLO}).encode()
+    pairs = [(b"authorization", f"Bearer {key}".encode())]
+    pairs += [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return await Exchange("POST", "/v1/chat/completions", body, pairs).run()
+
+
+def told(exchange: Exchange) -> dict[str, str]:
+    assert exchange.status == 200, exchange.content
+    return {name.decode(): value.decode() for name, value in exchange.sent[0]["headers"]}
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[Intent]:
+    """The intents of the calls that were made."""
+    intents: list[Intent] = []
+    start = recorder.start
+    monkeypatch.setattr(recorder, "start", lambda intent: (intents.append(intent), start(intent)))
+    return intents
+
+
+@pytest.mark.parametrize(
+    ("model", "headers", "task_type", "role", "served"),
+    [
+        ("task:vibe_coding", {}, "vibe_coding", "primary", "codex"),
+        ("task:coding", {}, "vibe_coding", "primary", "codex"),  # an alias
+        ("claude-sonnet-5-5", {}, "code_generation", "primary", "sonnet"),  # the client's mapping
+        ("haiku", {}, "", "observed", "haiku"),  # nothing maps it: served as asked
+        ("haiku", {"x_cortex_task": "vibe_coding"}, "vibe_coding", "primary", "codex"),
+        ("task:vibe_coding", {"x_cortex_override": "opus"}, "vibe_coding", "override", "opus"),
+    ],
+)
+async def test_in_route_mode_the_mapping_decides(ci, written, model, headers, task_type, role, served):
+    assert told(await ask(ci, model, **headers))["x-cortex-model"] == served
+    intent = written[0]
+    assert (intent.task_type, intent.role, intent.requested_model) == (task_type, role, model)
+    assert intent.wire == "openai_chat"
+
+
+async def test_in_observe_mode_the_model_that_is_asked_for_serves_and_what_routing_would_have_done_is_kept(
+    observing, written
+):
+    upstream = snapshot.fresh().table.models["anthropic:haiku"].upstream_id
+    assert told(await ask(observing, upstream, x_cortex_task="vibe_coding"))["x-cortex-model"] == "haiku"
+    intent = written[0]
+    assert (intent.role, intent.propensity, intent.would_route) == ("observed", None, "openai:codex")
+    assert (intent.task_type, intent.candidates) == ("vibe_coding", ("anthropic:haiku",))
+
+
+async def test_auto_is_the_clients_default_task_type(with_default):
+    assert told(await ask(with_default, "auto"))["x-cortex-model"] == "haiku"
+
+
+async def test_auto_without_a_default_is_refused(ci):
+    assert (await ask(ci, "auto")).status == 422
+
+
+@pytest.mark.parametrize("header", ["x-cortex-session", "x-claude-code-session-id", "session-id", "thread-id"])
+async def test_a_session_is_read_from_where_the_client_carries_it(ci, written, header):
+    await ask(ci, "task:vibe_coding", **{header.replace("-", "_"): "s-4711"})
+    assert written[0].session == "s-4711"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        b'{"model": NaN}',
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b"{}",
+        b'{"model": "auto", "messages": 7, "input": 7}',
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/v1/messages"])
+async def test_whatever_comes_in_is_told_in_json_and_never_500(ci, path, raw):
+    exchange = await Exchange("POST", path, raw, [(b"x-api-key", ci.encode())]).run()
+    assert exchange.status == 400, exchange.content
+    assert isinstance(json.loads(exchange.content), dict)
+
+
+async def test_characters_that_no_row_holds_are_carried_all_the_same(ci):
+    body = json.dumps({"model": "task:vibe_coding", "messages": [{"role": "user", "content": "\ud800\0"}]}).encode()
+    told(await Exchange("POST", "/v1/chat/completions", body, [(b"x-api-key", ci.encode())]).run())
+
+
+async def test_a_wire_takes_only_its_method(ci):
+    assert (await Exchange("GET", "/v1/messages").run()).status == 405
