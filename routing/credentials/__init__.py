@@ -1,5 +1,6 @@
 """Ways into the providers: which are ready, why the others are not, and their material, decrypted in memory only.
 
+access      whether one can be used now, and why not
 material    what is inside the encrypted column
 renewal     OAuth tokens, asked for anew ahead of their end by one process only
 background  the thread of a web worker that does so
@@ -16,12 +17,35 @@ from django.utils import timezone
 from routing import alerts, audit
 from routing.audit import Actor
 from routing.credentials import material
+from routing.credentials.access import Access, access_of, secret_of, told
 from routing.credentials.material import Material
 from routing.models import Credential, Provider
 from routing.secrets import Unreadable
 from routing.terms.secret import Secret
 from routing.terms.words import CredentialKind, Severity
 from routing.versions import bump_state
+
+__all__ = [
+    "EMPTY",
+    "USABLE",
+    "Access",
+    "Given",
+    "Unknown",
+    "alert_key",
+    "clear",
+    "mark_not_ready",
+    "mark_ready",
+    "material_now",
+    "raise_alert",
+    "read",
+    "read_all",
+    "ready_credentials",
+    "refused",
+    "reveal",
+    "store",
+    "store_all",
+    "told",
+]
 
 # A token that is refused so soon after the one before it was: another would be refused as well.
 REFUSED_AGAIN = timedelta(minutes=10)
@@ -38,30 +62,9 @@ EMPTY = {
 # Nothing stands against it.
 USABLE = {"ready": True, "not_ready_reason": "", "refresh_failures": 0, "problem": "", "refused_at": None}
 
-_MISSING = {
-    material.REFRESH_TOKEN: "no refresh token is stored; sign in and store one",
-    material.CLIENT_SECRET: "no client secret is stored",
-}
-
 
 class Unknown(LookupError):
     """A credential that does not exist."""
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """One credential as a snapshot holds it."""
-
-    provider: str  # slug
-    name: str
-    kind: CredentialKind
-    ready: bool
-    reason: str  # why it is not ready; "" when it is
-    priority: int = 0
-    secret: Secret | None = None  # None when not ready
-    expires_at: datetime | None = None
-    until: datetime | None = None  # of one that is not ready: when it is tried again by itself; None: a person must act
-    problem: str = ""  # what keeps a ready one from being renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def read_all(now: datetime | None = None) -> tuple[Access, ...]:
     """Every credential with its readiness, by provider and priority. One query; secrets are decrypted here and nowhere else."""
     moment = now or timezone.now()
     rows = Credential.objects.select_related("provider").order_by("provider__slug", "priority", "name")
-    return tuple(_access(row, moment) for row in rows)
+    return tuple(access_of(row, moment) for row in rows)
 
 
 def ready_credentials(now: datetime | None = None) -> tuple[Access, ...]:
@@ -95,7 +98,7 @@ def ready_credentials(now: datetime | None = None) -> tuple[Access, ...]:
 
 def read(provider: str, name: str, now: datetime | None = None) -> Access:
     """One credential with its readiness. Raises Unknown."""
-    return _access(_row(provider, name), now or timezone.now())
+    return access_of(_row(provider, name), now or timezone.now())
 
 
 def reveal(provider: str, name: str) -> Secret:
@@ -108,21 +111,7 @@ def reveal(provider: str, name: str) -> Secret:
 
 def material_now(provider: str, name: str, now: datetime | None = None) -> tuple[Secret | None, str]:
     """The secret even of one that is marked not ready, as a test needs it; or why there is none. Raises Unknown."""
-    return _material(_row(provider, name), now or timezone.now())
-
-
-def told(access: Access) -> dict[str, Any]:
-    """What status, the API and pages tell of it: all but the secret."""
-    return {
-        "provider": access.provider,
-        "name": access.name,
-        "kind": access.kind,
-        "ready": access.ready,
-        "reason": access.reason or None,
-        "until": access.until.isoformat() if access.until else None,
-        "expires_at": access.expires_at.isoformat() if access.expires_at else None,
-        "problem": access.problem or None,
-    }
+    return secret_of(_row(provider, name), now or timezone.now())
 
 
 @transaction.atomic
@@ -174,7 +163,7 @@ def refused(
     moment = now or timezone.now()
     row = Credential.objects.select_for_update(of=("self",)).select_related("provider")
     found = row.filter(provider__slug=provider, name=name, ready=True).first()
-    if found is None or (shown is not None and _material(found, moment)[0] != shown):
+    if found is None or (shown is not None and secret_of(found, moment)[0] != shown):
         return False
     is_first = found.refused_at is None or found.refused_at + REFUSED_AGAIN < moment
     if status == 401 and is_first and _is_renewable(found):
@@ -257,50 +246,3 @@ def _is_renewable(row: Credential) -> bool:
         return material.grant(row, material.of(row)) is not None
     except Unreadable:
         return False
-
-
-def _access(row: Credential, now: datetime) -> Access:
-    secret, reason = _material(row, now)
-    if not row.ready:
-        secret, reason = None, row.not_ready_reason or "the provider refused it"
-    return Access(
-        provider=row.provider.slug,
-        name=row.name,
-        kind=CredentialKind(row.kind),
-        ready=not reason,
-        reason=reason,
-        priority=row.priority,
-        secret=secret,
-        expires_at=row.expires_at,
-        until=row.refresh_at if reason else None,
-        problem="" if reason else row.problem,
-    )
-
-
-def _material(row: Credential, now: datetime) -> tuple[Secret | None, str]:
-    """The secret, or the reason why there is none. A stored one wins over the environment's: it was entered on purpose."""
-    if row.kind == CredentialKind.NONE:
-        return None, ""
-    try:
-        held = material.of(row)
-    except Unreadable:
-        return None, "its secret was encrypted under a key that is no longer configured"
-    if row.kind == CredentialKind.OAUTH:
-        return _token(row, held, now)
-    if row.expires_at is not None and row.expires_at <= now:
-        return None, f"it expired at {row.expires_at:%Y-%m-%d %H:%M} UTC"
-    if held.secret is not None:
-        return held.secret, ""
-    return None, f"{row.env} is not set" if row.env else "no secret is stored"
-
-
-def _token(row: Credential, held: Material, now: datetime) -> tuple[Secret | None, str]:
-    if material.grant(row, held) is None and held.access_token is None:
-        missing = _MISSING[material.entered_as(row)]
-        return None, f"{row.env} is not set" if row.env else missing
-    if held.access_token is None:
-        return None, row.problem or "its first token is being asked for"
-    if row.expires_at is not None and row.expires_at <= now:
-        what = row.problem or ("a new token is being asked for" if row.refresh_at else "sign in again")
-        return None, f"OAuth credential expired at {row.expires_at:%Y-%m-%d %H:%M} UTC; {what}"
-    return held.access_token, ""
