@@ -6,6 +6,7 @@ from analytics.api import router as analytics
 from cortex import errors
 from cortex.strict import StrictParser
 from routing.api.calls import router as calls
+from routing.api.catalogue import router as catalogue
 from routing.api.chains import router as chains
 from routing.api.dispatch import router as dispatch
 from routing.api.local import router as local
@@ -22,5 +23,5 @@ api = NinjaAPI(
     docs_url="/docs",
 )
 errors.install(api)
-for _router in (dispatch, state, chains, local, table, calls, analytics):
+for _router in (dispatch, state, chains, local, catalogue, table, calls, analytics):
     api.add_router("", _router)

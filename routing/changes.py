@@ -225,6 +225,11 @@ def _settle(before: Table, after: Table, source: str) -> None:
     for part in after["explorations"].values():
         part["challengers"] = sorted(part["challengers"])
         part["starts_on"] = part["starts_on"] or (timezone.now().date() + timedelta(days=1)).isoformat()
+    today = timezone.localdate().isoformat()
+    for part in after["models"].values():
+        if part["next_price"] and part["next_price"]["valid_from"] <= today:  # its day has come: so a file need not change
+            part["price"] = {name: value for name, value in part["next_price"].items() if name != "valid_from"}
+            part["next_price"] = None
     if source in MACHINES or source == "restore":
         return  # a file and the environment are the operator's own; a revision was published with the two together
     forget_variables(before, after)

@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
-from routing import budgets, jobs, notifications, usage
+from routing import budgets, jobs, lifecycle, notifications, prices, usage
 from routing.models import Batch, IdempotencyClaim
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 @shared_task  # type: ignore[untyped-decorator]
 def housekeeping() -> None:
     """What must be done from time to time and on no particular day: one process at a time, one row a day on the jobs page."""
-    _run("housekeeping", (make_partitions, drop_expired, purge_batches))
+    _run("housekeeping", (make_partitions, drop_expired, purge_batches, prices.note_changes, lifecycle.warn))
 
 
 @shared_task  # type: ignore[untyped-decorator]

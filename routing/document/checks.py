@@ -124,6 +124,7 @@ def _models(table: Table, where: Where) -> Iterator[Problem]:
         yield from _known(table, "quotas", "quota", part["quota"], f"{path}.quota")
         if part["tier"] and part["tier"] not in TIERS:
             yield Problem(f"{path}.tier", f"no tier '{part['tier']}': {', '.join(TIERS)}, or empty for none")
+        yield from _tiers(part, path)
         if part["deprecated_at"] and part["retire_at"] and part["retire_at"] < part["deprecated_at"]:
             yield Problem(f"{path}.retire_at", "lies before deprecated_at")
     taken = Counter(
@@ -141,6 +142,13 @@ def _models(table: Table, where: Where) -> Iterator[Problem]:
     for key, part in table["quotas"].items():
         path = f"{where('quotas', key)}.provider"
         yield from _known(table, "providers", "provider", part["provider"], path)
+
+
+def _tiers(part: Part, path: str) -> Iterator[Problem]:
+    for name in ("price", "next_price"):
+        bounds = [tier["above"] for tier in (part[name] or {"tiers": []})["tiers"]]
+        if bounds != sorted(set(bounds)):
+            yield Problem(f"{path}.{name}.tiers", "must have growing bounds, each once")
 
 
 def _points_back(table: Table, part: Part, alias: str) -> str | None:

@@ -156,13 +156,30 @@ class Credential(Part):
     )  # … and beside a refresh token that of a client that has one.
 
 
+class PriceTier(Part):
+    """What every token of a call costs when more than `above` are read; null: as without the tier."""
+
+    above: Annotated[Count, Field(ge=1)]
+    input: Usd
+    output: Usd
+    cache_read: Usd | None = None
+    cache_write: Usd | None = None
+    cache_write_1h: Usd | None = None
+
+
 class Price(Part):
-    """USD per million tokens."""
+    """USD per million tokens; a part of its own price that is null costs as its whole does."""
 
     input: Usd
     output: Usd
     cache_read: Usd | None = None
     cache_write: Usd | None = None
+    cache_write_1h: Usd | None = None
+    tiers: list[PriceTier] = []  # of long contexts, by rising `above`
+
+
+class NextPrice(Price):
+    valid_from: date  # its 00:00 in CORTEX_TIME_ZONE
 
 
 class Model(Part):
@@ -183,6 +200,7 @@ class Model(Part):
     enabled: bool = True
     imported: bool = False
     price: Price | None = None  # null: genai-prices decides
+    next_price: NextPrice | None = None  # takes the price's place on its day
     quota: Slug | None = None
     deprecated_at: date | None = None
     retire_at: date | None = None

@@ -66,6 +66,7 @@ ROUTE = (
     "second_opinion",
     "background",
 )
+PRICE = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 TIMEOUTS = ("connect_s", "first_token_s", "idle_s", "total_s")
 
 
@@ -105,22 +106,29 @@ def _credentials() -> Iterable[Part]:
 
 
 def _models() -> Iterable[Part]:
-    current = Prefetch("prices", rows.Price.objects.filter(valid_from__lte=timezone.now()), to_attr="current")
-    for row in rows.Model.objects.select_related("provider", "quota").prefetch_related(current):
-        price: list[rows.Price] = row.current
+    now = timezone.now()
+    for row in rows.Model.objects.select_related("provider", "quota").prefetch_related("prices"):
+        prices = list(row.prices.all())  # the newest first
+        price = [each for each in prices if each.valid_from <= now]
+        coming = [each for each in prices if each.valid_from > now]
         yield {
             **_plain(row, MODEL),
             "provider": row.provider.slug,
             "quota": row.quota.slug if row.quota else None,
             "price": _price(price[0]) if price else None,
+            "next_price": _next_price(coming[-1]) if coming else None,
             "deprecated_at": _day(row.deprecated_at),
             "retire_at": _day(row.retire_at),
         }
 
 
-def _price(row: rows.Price) -> dict[str, str | None]:
-    values = {name: getattr(row, name) for name in ("input", "output", "cache_read", "cache_write")}
-    return {name: None if value is None else plain(value) for name, value in values.items()}
+def _price(row: rows.Price) -> Part:
+    values = {name: getattr(row, name) for name in PRICE}
+    return {**{name: None if value is None else plain(value) for name, value in values.items()}, "tiers": row.tiers}
+
+
+def _next_price(row: rows.Price) -> Part:
+    return {**_price(row), "valid_from": timezone.localdate(row.valid_from).isoformat()}
 
 
 def _quotas() -> Iterable[Part]:

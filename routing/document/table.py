@@ -151,8 +151,9 @@ def merge(table: Table, fragment: Mapping[str, list[Part]]) -> tuple[Table, list
             key = key_of(section, part)
             old = merged[section].get(key)
             whole = {**(old or {}), **part}
-            if old is not None and "timeouts" in part:
-                whole["timeouts"] = {**old["timeouts"], **part["timeouts"]}
+            for name in ("timeouts", "price"):
+                if old is not None and old.get(name) and part.get(name):
+                    whole[name] = {**old[name], **part[name]}
             try:
                 merged[section][key] = full_part(section, whole, f"{section}[{index}]")
             except Invalid as error:

@@ -1,11 +1,12 @@
 """Parts into rows, one function a section. Called by `routing.changes` inside its transaction, for the parts that differ."""
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
 from django.db.models import F
+from django.utils import timezone
 
 from routing import models as rows
 from routing.credentials import EMPTY
@@ -69,15 +70,19 @@ class Writer:
         named = {"provider_id": self._id(rows.Provider, part["provider"]), "slug": part["slug"]}
         row = self._put(rows.Model, named, values, old)
         if (old or {}).get("price") != part["price"]:
-            self._set_price(row, part["price"])
+            if part["price"] is None:
+                # What calls cost is frozen on them; without an override genai-prices decides.
+                rows.Price.objects.filter(model_id=row, valid_from__lte=self.now).delete()
+            else:
+                self._add_price(row, part["price"], self.now)
+        if (old or {}).get("next_price") != part["next_price"]:
+            rows.Price.objects.filter(model_id=row, valid_from__gt=self.now).delete()
+            if part["next_price"] is not None:
+                self._add_price(row, part["next_price"], start_of(part["next_price"]["valid_from"]))
 
-    def _set_price(self, model: int, price: dict[str, str | None] | None) -> None:
-        if price is None:
-            # What calls cost is frozen on them; without an override genai-prices decides.
-            rows.Price.objects.filter(model_id=model).delete()
-            return
-        values: dict[str, Any] = {name: None if value is None else Decimal(value) for name, value in price.items()}
-        rows.Price.objects.create(model_id=model, valid_from=self.now, **values)
+    def _add_price(self, model: int, price: Part, valid_from: datetime) -> None:
+        values = {name: None if price[name] is None else Decimal(price[name]) for name in columns.PRICE}
+        rows.Price.objects.create(model_id=model, valid_from=valid_from, tiers=price["tiers"], **values)
 
     def curve(self, part: Part, old: Part | None) -> None:
         values = {name: part[name] for name in ("steps", "active", "when_unknown")}
@@ -187,6 +192,11 @@ def asks_elsewhere(old: Part, new: Part) -> bool:
 def moves(old: Part, new: Part) -> bool:
     """Whether a provider's address or wire became another."""
     return (old["base_url"], old["kind"]) != (new["base_url"], new["kind"])
+
+
+def start_of(day: str) -> datetime:
+    """That day's 00:00 in CORTEX_TIME_ZONE."""
+    return timezone.make_aware(datetime.combine(date.fromisoformat(day), time.min))
 
 
 def _date(text: str | None) -> date | None:

@@ -11,6 +11,7 @@ from routing.models.quotas import Curve, Quota, UsageAlert, UsageReading
 from routing.models.revisions import Revision
 from routing.models.state import Circuit, Cooldown, StateVersion
 from routing.models.table import (
+    CataloguePrice,
     Credential,
     Model,
     Price,
@@ -32,6 +33,7 @@ __all__ = [
     "Budget",
     "BudgetStep",
     "Call",
+    "CataloguePrice",
     "Circuit",
     "Client",
     "ClientKey",

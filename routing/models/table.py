@@ -86,11 +86,27 @@ class Price(models.Model):
     output = usd()
     cache_read = usd_or_none()  # null: as input
     cache_write = usd_or_none()
+    cache_write_1h = usd_or_none()  # null: as cache_write
+    tiers = models.JSONField(default=list, blank=True)  # of long contexts: {"above": 200000, "input": "6", …}, rising
     valid_from = models.DateTimeField()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model", "valid_from"], name="price_from")]
         ordering = ["-valid_from"]
+
+
+class CataloguePrice(models.Model):
+    """What genai-prices said of a vendor's model, from when we saw it on. A row for each price it ever had here."""
+
+    provider = slug()
+    upstream_id = models.CharField(max_length=200)
+    rates = models.JSONField()  # {"input": "2", "output": "10", …} USD per million tokens; {} where it knows nothing
+    source = models.CharField(max_length=60)  # "genai-prices 0.2.3"
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["provider", "upstream_id", "seen_at"], name="catalogue_price")]
+        ordering = ["-seen_at"]
 
 
 class Project(models.Model):

@@ -1,12 +1,12 @@
 """What each model costs now: an admin's override, else genai-prices, else nothing at all ("unpriced"). Looked up once a snapshot."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import genai_prices
 from genai_prices.data_snapshot import get_snapshot
-from genai_prices.types import ModelPrice, TieredPrices
+from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
 
 from routing.models import Price
 from routing.policy.cost import Rate, Rates
@@ -30,14 +30,31 @@ def read_rates(models: Iterable[Model], providers: Mapping[str, Provider], now: 
 
 def published(model: Model, provider: Provider, now: datetime) -> Rates | None:
     """What genai-prices knows of the model on this day; None when it knows nothing."""
+    info = _info(model, provider)
+    return as_rates(info.get_prices(now)) if info else None
+
+
+def coming(model: Model, provider: Provider, now: datetime, days: int) -> tuple[date, Rates | None] | None:
+    """The first day among the next ones on which genai-prices knows another price, and that price; None: there is none."""
+    info = _info(model, provider)
+    if info is None:
+        return None
+    present = as_rates(info.get_prices(now))
+    for day in (now + timedelta(days=number) for number in range(1, days + 1)):
+        then = as_rates(info.get_prices(day.replace(hour=0, minute=0, second=0, microsecond=0)))
+        if then != present:
+            return day.date(), then
+    return None
+
+
+def _info(model: Model, provider: Provider) -> ModelInfo | None:
+    """By the provider's own prices, and by the name that it gives the model; of a simulated one by anybody's."""
     vendor = _VENDORS.get(provider.slug) or _BY_KIND.get(provider.kind) or provider.slug
+    anybody = provider.kind is ProviderKind.SIMULATED
     try:
-        _, info = get_snapshot().find_provider_model(
-            model.upstream_id, None, None if provider.kind is ProviderKind.SIMULATED else vendor, None
-        )
+        return get_snapshot().find_provider_model(model.upstream_id, None, None if anybody else vendor, None)[1]
     except LookupError:
         return None
-    return as_rates(info.get_prices(now))
 
 
 def as_rates(price: ModelPrice) -> Rates | None:
@@ -71,10 +88,17 @@ def _overrides(now: datetime) -> dict[str, Rates]:
 
 
 def _own(row: Price) -> Rates:
+    def rate(name: str) -> Rate | None:
+        base = getattr(row, name)
+        tiers = ((tier["above"], tier.get(name)) for tier in row.tiers)
+        above = tuple((start, Decimal(price)) for start, price in tiers if price is not None)
+        return Rate(base, above) if base is not None else None
+
     return Rates(
-        input=Rate(row.input),
-        output=Rate(row.output),
-        cache_read=None if row.cache_read is None else Rate(row.cache_read),
-        cache_write=None if row.cache_write is None else Rate(row.cache_write),
+        input=rate("input") or Rate(row.input),
+        output=rate("output") or Rate(row.output),
+        cache_read=rate("cache_read"),
+        cache_write=rate("cache_write"),
+        cache_write_1h=rate("cache_write_1h"),
         source=f"override {row.pk}",
     )

@@ -89,7 +89,7 @@ SCOPES: list[tuple[str, str, Scope]] = [
     ("POST", r"/reset|/providers/\{slug\}/reset|/revisions/\{number\}/restore|/credentials/\{key\}/test", Scope.MANAGE),
     ("POST", r"/(providers|models|credentials|quotas|curves|task-types|routes|projects|budgets|clients)", Scope.MANAGE),
     ("POST", r"/providers/\{slug\}/(ping|discover)|/local/(enable|disable)", Scope.MANAGE),
-    ("GET", r"/local", Scope.READ),
+    ("GET", r"/local|/prices|/lifecycle", Scope.READ),
     ("PATCH|DELETE", r"/(providers|models|credentials|quotas|curves|task-types|routes|projects|budgets|clients)/\{(key|slug)\}", Scope.MANAGE),
     ("POST|DELETE", r"/clients/\{slug\}/keys(/\{prefix\})?", Scope.MANAGE),
     ("GET", r"/(preflight|status|boot|calls|calls/export|calls/\{request_id\}|comparisons)", Scope.READ),

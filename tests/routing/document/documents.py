@@ -69,8 +69,10 @@ def _credential(draw: st.DrawFn, provider: str) -> dict[str, Any]:
 
 def _model(draw: st.DrawFn, provider: str, slug: str) -> dict[str, Any]:
     first, last = sorted([draw(DAYS) or "", draw(DAYS) or ""])
+    tier = st.fixed_dictionaries({"above": st.just(200_000), "input": USD, "output": USD}, optional={"cache_read": USD})
     price = st.fixed_dictionaries(
-        {"input": USD, "output": USD}, optional={"cache_read": st.none() | USD, "cache_write": USD}
+        {"input": USD, "output": USD},
+        optional={"cache_read": st.none() | USD, "cache_write": USD, "tiers": st.lists(tier, max_size=1)},
     )
     return {
         "provider": provider,
@@ -81,6 +83,7 @@ def _model(draw: st.DrawFn, provider: str, slug: str) -> dict[str, Any]:
         "tags": draw(TAGS),
         "context_window": draw(st.none() | st.integers(1, 2_000_000)),
         "price": draw(st.none() | price),
+        "next_price": draw(st.none() | price.map(lambda each: {**each, "valid_from": "2099-01-01"})),
         "deprecated_at": first or None,
         "retire_at": last or None,
     }

@@ -2,13 +2,18 @@
 
 import json
 from datetime import date
+from decimal import Decimal
+from typing import Any
 
 import pytest
+import time_machine
 
-from routing import changes, document
+from routing import changes, document, snapshot
 from routing.audit import SYSTEM
 from routing.document.table import as_table, compare, path_of
 from routing.models import Credential, Model, Price, Provider, Revision, TaskType
+from routing.policy.cost import cost
+from routing.terms.request import Usage
 from tests.routing.document.tables import PERSON, SMALL, problems_of, with_part
 
 pytestmark = pytest.mark.django_db
@@ -113,9 +118,48 @@ def test_an_override_of_a_price_holds_from_now_on_and_can_be_taken_back(small: N
     price = {"input": "1.75", "output": "14", "cache_read": "0.175"}
     document.load(with_part("models", provider="openai", slug="codex", price=price), by=SYSTEM)
     codex = next(part for part in document.dump()["models"] if part["slug"] == "codex")
-    assert codex["price"] == {**price, "cache_write": None}
+    assert codex["price"] == {**price, "cache_write": None, "cache_write_1h": None, "tiers": []}
     document.load(with_part("models", provider="openai", slug="codex", price=None), by=SYSTEM)
     assert not Price.objects.exists()
+
+
+def codex() -> dict[str, Any]:
+    return next(part for part in document.dump()["models"] if part["slug"] == "codex")
+
+
+def test_a_price_to_come_waits_for_its_day_and_comes_out_as_it_went_in(small: None) -> None:
+    raw = with_part(
+        "models",
+        provider="openai",
+        slug="codex",
+        price={"input": "2", "output": "10"},
+        next_price={"input": "4", "output": "20", "valid_from": "2099-01-01"},
+    )
+    document.load(raw, by=SYSTEM)
+    assert codex()["price"]["input"] == "2"
+    assert codex()["next_price"]["valid_from"] == "2099-01-01"
+    assert not document.load(document.dump(), by=SYSTEM).is_new  # type: ignore[arg-type]
+    with time_machine.travel("2099-01-01T00:00:01Z", tick=False):
+        assert (codex()["price"]["input"], codex()["next_price"]) == ("4", None)
+        assert not document.load(
+            raw | {"models": [raw["models"][0] | {"price": {"input": "4", "output": "20"}}]}, by=SYSTEM
+        ).is_new
+    document.load(with_part("models", provider="openai", slug="codex", next_price=None), by=SYSTEM)
+    assert Price.objects.count() == 1
+
+
+def test_long_contexts_and_one_hour_writes_have_prices_of_their_own(small: None) -> None:
+    tiers = [{"above": 200000, "input": "6", "output": "22.5", "cache_read": "0.6"}]
+    price = {"input": "3", "output": "15", "cache_read": "0.3", "cache_write_1h": "6", "tiers": tiers}
+    document.load(with_part("models", provider="openai", slug="codex", price=price), by=SYSTEM)
+    rates = snapshot.load_now().rates["openai:codex"]
+    # 300,000 read, of which 100,000 from the cache, and 10,000 written: 0.2 × $6 + 0.1 × $0.6 + 0.01 × $22.5
+    used = Usage(input_tokens=300_000, output_tokens=10_000, cache_read_tokens=100_000)
+    assert cost(rates, used) == Decimal("1.485")
+    # 200,000 are not more than 200,000: 0.2 × $3 + 0.01 × $15
+    assert cost(rates, Usage(input_tokens=200_000, output_tokens=10_000)) == Decimal("0.75")
+    document.load(with_part("models", provider="openai", slug="codex", price={"input": "2", "output": "10"}), by=SYSTEM)
+    assert len(codex()["price"]["tiers"]) == 1  # what a file does not name stays
 
 
 def test_another_upstream_model_is_another_version(small: None) -> None:

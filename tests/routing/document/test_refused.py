@@ -175,6 +175,19 @@ pytestmark = pytest.mark.django_db
             with_part("explorations", task_type="coding", share=0.1, challengers=["small"], usd_cap=1, until="Feb 3"),
             "explorations[0].until: not a date as 2026-11-30",
         ),
+        (
+            with_part(
+                "models",
+                provider="openai",
+                slug="codex",
+                price={"input": 1, "output": 2, "tiers": [{"above": 9, "input": 1, "output": 2}] * 2},
+            ),
+            "models[0].price.tiers: must have growing bounds, each once",
+        ),
+        (
+            with_part("models", provider="openai", slug="codex", next_price={"input": 1, "output": 2}),
+            "models[0].next_price.valid_from: missing",
+        ),
         ({"modelz": []}, "modelz: unknown field; nearest: models"),
         ({"models": {}}, "models: not a list"),
         ([], "a document is an object with the parts of the table"),
