@@ -10,13 +10,18 @@ from routing.terms.request import Message, Request
 from routing.terms.words import ErrorKind
 
 
-def chat_messages(request: Request) -> list[dict[str, Any]]:
-    """The system text and all messages. Raises Failed(CLIENT) for a part that has no form on this wire."""
-    messages: list[dict[str, Any]] = []
-    if request.system:
-        messages.append({"role": "system", "content": request.system})
+def chat_messages(request: Request, *, system_first: bool = False) -> list[dict[str, Any]]:
+    """The system text and all messages. Raises Failed(CLIENT) for a part that has no form on this wire.
+
+    `system_first` puts what the system says later in front too: many local models' templates refuse it anywhere else.
+    """
+    later = [message for message in request.messages if system_first and message.role == "system"]
+    texts = [request.system, *(message.content for message in later)]
+    system = "\n\n".join(text for text in texts if isinstance(text, str) and text)
+    messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     for message in request.messages:
-        messages.extend(_messages(message))
+        if not (system_first and message.role == "system"):
+            messages.extend(_messages(message))
     return messages
 
 

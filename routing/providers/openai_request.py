@@ -14,15 +14,17 @@ CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 def chat_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     """The request as the wire's JSON object. Raises Failed(CLIENT) for a part that this wire cannot carry."""
-    body: dict[str, Any] = {"model": endpoint.upstream_id, "messages": chat_messages(request)}
+    is_compatible = endpoint.kind is ProviderKind.OPENAI_COMPATIBLE
+    messages = chat_messages(request, system_first=is_compatible)
+    body: dict[str, Any] = {"model": endpoint.upstream_id, "messages": messages}
     if request.max_tokens is not None:
         body[_max_tokens_field(endpoint)] = request.max_tokens
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
         if request.tool_choice:
             body["tool_choice"] = _choice(request.tool_choice)
-        if request.parallel_tools is not None:
-            body["parallel_tool_calls"] = request.parallel_tools
+        if request.parallel_tools is False and not _calls_one_by_one(endpoint):
+            body["parallel_tool_calls"] = False  # the other way is every server's own
     if request.response_format:
         body["response_format"] = _response_format(request.response_format)
     if word := _effort(endpoint, request):
@@ -58,6 +60,11 @@ def is_reasoning(endpoint: Endpoint) -> bool:
     name = endpoint.upstream_id.rsplit("/", 1)[-1]  # OpenRouter: "openai/gpt-5.2"
     is_one = re.match(r"o\d", name) is not None if born is None else born >= (5, 0)
     return is_one and "-chat" not in name
+
+
+def _calls_one_by_one(endpoint: Endpoint) -> bool:
+    """o1, o3 and o4 call one tool at a time, and answer 400 to being told so."""
+    return re.match(r"o\d", endpoint.upstream_id.rsplit("/", 1)[-1]) is not None
 
 
 def generation(upstream_id: str) -> tuple[int, int] | None:

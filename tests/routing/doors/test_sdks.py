@@ -77,7 +77,11 @@ def test_messages_streamed(of_anthropic: anthropic.Anthropic) -> None:
 
 
 def test_count_tokens_is_the_estimate_that_routing_uses(of_anthropic: anthropic.Anthropic) -> None:
-    assert of_anthropic.messages.count_tokens(model="task:meeting_summary", messages=HELLO).input_tokens > 10
+    count = of_anthropic.messages.count_tokens
+    thinking = {"type": "enabled", "budget_tokens": 2048}  # less than a max_tokens that a count has none of
+
+    plain = count(model="task:meeting_summary", messages=HELLO).input_tokens
+    assert 10 < plain < count(model="task:meeting_summary", messages=HELLO, thinking=thinking).input_tokens
 
 
 def test_a_model_named_as_at_its_vendor_serves_itself(of_anthropic: anthropic.Anthropic) -> None:

@@ -102,9 +102,22 @@ def test_top_p_goes_to_models_that_take_sampling():
     assert "top_p" not in chat_body(REASONING, request)
 
 
-def test_what_the_system_says_later_stays_in_its_place():
+def test_what_the_system_says_later_stays_in_its_place_where_that_is_allowed():
     request = Request([Message("user", "Hi"), Message("system", "Speak French.")], system="A")
+
     assert [turn["role"] for turn in chat_body(PLAIN, request)["messages"]] == ["system", "user", "system"]
+    assert chat_body(LOCAL, request)["messages"] == [
+        {"role": "system", "content": "A\n\nSpeak French."},
+        {"role": "user", "content": "Hi"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "sent"), [("gpt-4o", True, None), ("o3", False, None), ("gpt-5.2", False, False)]
+)
+def test_calls_one_at_a_time_are_asked_for_where_that_is_a_choice(model, asked, sent):
+    request = replace(HELLO, tools=[TOOL], parallel_tools=asked)
+    assert chat_body(replace(PLAIN, upstream_id=model), request).get("parallel_tool_calls") is sent
 
 
 def test_a_turn_that_was_another_providers_thinking_only_is_left_out():
