@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 # A token that is refused so soon after the one before it was: another would be refused as well.
-REFUSED_AGAIN = timedelta(minutes=10)
+REFUSED_AGAIN = timedelta(minutes=2)
 # What is left of a row when what it held must not be used any more.
 EMPTY = {
     "secret": None,

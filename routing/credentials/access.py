@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from routing.credentials import material
 from routing.credentials.material import Material
 from routing.models import Credential
+from routing.policy import moments
 from routing.secrets import Unreadable
 from routing.terms.secret import Secret
 from routing.terms.words import CredentialKind
@@ -76,7 +79,7 @@ def secret_of(row: Credential, now: datetime) -> tuple[Secret | None, str]:
     if row.kind == CredentialKind.OAUTH:
         return _token(row, held, now)
     if row.expires_at is not None and row.expires_at <= now:
-        return None, f"it expired at {row.expires_at:%Y-%m-%d %H:%M} UTC"
+        return None, f"it expired {_told(row.expires_at, now)}"
     if held.secret is not None:
         return held.secret, ""
     return None, f"{row.env} is not set" if row.env else "no secret is stored"
@@ -90,5 +93,9 @@ def _token(row: Credential, held: Material, now: datetime) -> tuple[Secret | Non
         return None, row.problem or "its first token is being asked for"
     if row.expires_at is not None and row.expires_at <= now:
         what = row.problem or ("a new token is being asked for" if row.refresh_at else "sign in again")
-        return None, f"OAuth credential expired at {row.expires_at:%Y-%m-%d %H:%M} UTC; {what}"
+        return None, f"OAuth credential expired {_told(row.expires_at, now)}; {what}"
     return held.access_token, ""
+
+
+def _told(moment: datetime, now: datetime) -> str:
+    return moments.told(moment, now, timezone.get_default_timezone())

@@ -73,7 +73,9 @@ def _access_refusal(
     if rests:
         return _cooling(min(rests, key=lambda rest: (rest.until is None, rest.until)), now, zone)
     first = eligible[0].name
-    return Objection(SkipReason.NOT_READY, f"credential {first} is not ready: {health.not_ready[provider.slug, first]}")
+    words = f"credential {first} is not ready: {health.not_ready[provider.slug, first]}"
+    tries = [health.renewals.get((provider.slug, each.name), now) for each in eligible]
+    return Objection(SkipReason.NOT_READY, words, min((moment for moment in tries if moment > now), default=None))
 
 
 def _circuit_refusal(provider: Provider, model: Model, health: Health, now: datetime, zone: tzinfo) -> Objection | None:

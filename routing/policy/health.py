@@ -48,6 +48,7 @@ class Health:
     )  # (provider, credential, model slug or "")
     circuits: Mapping[tuple[str, str], Broken] = field(default_factory=dict)  # (provider, model slug)
     not_ready: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (provider, credential or "") → why
+    renewals: Mapping[tuple[str, str], datetime] = field(default_factory=dict)  # of those, the next try by itself
     quotas: Mapping[str, Rest] = field(default_factory=dict)  # slug → exhausted until
     readings: tuple[Reading, ...] = ()
     spent: frozenset[str] = frozenset()  # budget scopes at a limit that blocks: "provider:openai"
@@ -64,6 +65,7 @@ class Health:
                 yield rest.until
         for broken in self.circuits.values():
             yield broken.retry_at
+        yield from self.renewals.values()
         for reading in self.readings:
             yield reading.read_at + STALE_AFTER
             if reading.resets_at is not None:

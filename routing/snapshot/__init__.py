@@ -107,7 +107,11 @@ class Snapshot:
     def endpoint(self, candidate: Candidate) -> Endpoint | None:
         """Where to call the candidate; None when its credential went away since."""
         found = self.endpoints.get((candidate.provider, candidate.credential))
-        return None if found is None else replace(found, upstream_id=candidate.upstream_id)
+        if found is None:
+            return None
+        model = self.table.models.get(candidate.key)
+        most = model.max_output_tokens if model else None
+        return replace(found, upstream_id=candidate.upstream_id, max_output_tokens=most)
 
 
 _current: Snapshot | None = None
@@ -153,6 +157,7 @@ def _read(version: tuple[int, int]) -> Snapshot:
     table = read_table(version[0], accesses)
     health = Health(
         not_ready=not_ready,
+        renewals={(each.provider, each.name): each.until for each in accesses if each.until},
         quotas=quotas.exhausted(now),
         readings=usage.readings(now),
         spent=budgets.spent_scopes(now),
