@@ -7,7 +7,7 @@ also delete. Nobody sees half an edit, and an edit that changes nothing makes no
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -189,7 +189,9 @@ def _prepare(edit: Edit, source: str, force: bool) -> _Prepared:
     secrets = _take_secrets(fragment)
     where = _where(fragment)
     problems = checks.resolve(after, where)
-    _settle(before, after, source)
+    edits.settle(after)
+    if not _is_operators(source):
+        forget_variables(before, after)
     problems += [*checks.check(after, where), *checks.misplaced(after, secrets, where)]
     if unformed:
         # A name that is missing only because its own part is malformed is not a second mistake.
@@ -220,24 +222,14 @@ def _where(fragment: Document) -> checks.Where:
     return lambda section, key: places.get((section, key), f"{section}[{key}]")
 
 
-def _settle(before: Table, after: Table, source: str) -> None:
-    """What follows from an edit although it does not say so."""
-    for part in after["explorations"].values():
-        part["challengers"] = sorted(part["challengers"])
-        part["starts_on"] = part["starts_on"] or (timezone.now().date() + timedelta(days=1)).isoformat()
-    today = timezone.localdate().isoformat()
-    for part in after["models"].values():
-        if part["next_price"] and part["next_price"]["valid_from"] <= today:  # its day has come: so a file need not change
-            part["price"] = {name: value for name, value in part["next_price"].items() if name != "valid_from"}
-            part["next_price"] = None
-    if source in MACHINES or source == "restore":
-        return  # a file and the environment are the operator's own; a revision was published with the two together
-    forget_variables(before, after)
+def _is_operators(source: str) -> bool:
+    """A file and the environment are the operator's own; a revision that is restored was published with variable and address together."""
+    return source in MACHINES or source == "restore"
 
 
 def _borrowed(before: Table, after: Table, source: str, where: checks.Where) -> list[Problem]:
     """A variable of this server may be named only from this server: over the network it could be sent to anybody's address."""
-    if source in MACHINES or source == "restore":
+    if _is_operators(source):
         return []
     return [
         Problem(

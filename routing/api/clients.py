@@ -11,7 +11,7 @@ from routing import changes, clients
 from routing.api import lists
 from routing.api.auth import key_auth
 from routing.api.errors import ApiError
-from routing.document.form import Count, Line, ModelName, Sentence, Slug, Usd
+from routing.document.fields import Count, Line, ModelName, Sentence, Slug, Usd
 from routing.document.table import problems_of
 from routing.models import Client
 from routing.terms.words import ClientMode, Scope

@@ -15,7 +15,7 @@ from routing.api import lists
 from routing.api.auth import key_auth
 from routing.api.errors import ApiError
 from routing.document import Invalid, rows
-from routing.document.form import Line, ProviderSlug, Slug
+from routing.document.fields import Line, ProviderSlug, Slug
 from routing.document.table import problems_of
 from routing.local import Local
 from routing.terms.words import Scope

@@ -1,6 +1,6 @@
 """The routing table as one JSON document: `load`, `dump`, the seeds' table, and the forms and checks behind them.
 
-form        the parts and their fields (routing/schema.json is made from it)
+form        the parts (routing/schema.json is made from it);  fields: what they are made of
 table       the table as a value: parse, merge, compare
 checks      what must hold of the whole;  secrecy: secrets where they do not belong;  telling: differences as lines
 rows        rows → table;  writing: the differences → rows (only `routing.changes` calls it)

@@ -1,8 +1,11 @@
 """Edits as functions from one whole document to the next, and questions to a document."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
-from routing.document.table import Part, as_document, as_table, key_of
+from django.utils import timezone
+
+from routing.document.table import Part, Table, as_document, as_table, key_of
 
 Document = dict[str, list[Part]]
 
@@ -45,3 +48,17 @@ def as_it_was(now: Document, then: Document) -> Document:
                 part["enabled"] = False
         table[section] |= old[section]
     return as_document(table)
+
+
+def settle(table: Table) -> None:
+    """What follows from an edit although it does not say so."""
+    for part in table["explorations"].values():
+        part["challengers"] = sorted(part["challengers"])
+        part["starts_on"] = part["starts_on"] or (timezone.now().date() + timedelta(days=1)).isoformat()
+    today = timezone.localdate().isoformat()
+    for part in table["models"].values():
+        if (
+            part["next_price"] and part["next_price"]["valid_from"] <= today
+        ):  # its day has come: so a file need not change
+            part["price"] = {name: value for name, value in part["next_price"].items() if name != "valid_from"}
+            part["next_price"] = None

@@ -8,7 +8,8 @@ from django.db.models import Prefetch
 from django.utils import timezone
 
 from routing import models as rows
-from routing.document.form import OAuth, Options, plain
+from routing.document.fields import plain
+from routing.document.form import OAuth, Options
 from routing.document.table import SECTIONS, Part, Table, empty, key_of
 
 PROVIDER = ("slug", "name", "kind", "enabled", "imported", "rotation", "max_concurrency")

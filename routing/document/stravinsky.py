@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError
 
 from routing.document import rows, secrecy
 from routing.document.checks import model_names, task_names
-from routing.document.form import Line, Note, Part, Seconds
+from routing.document.fields import Line, Note, Seconds
+from routing.document.form import Part
 from routing.document.table import Invalid, Problem, Table, nearest, problems_of
 
 PROVIDERS = {"claude": "anthropic"}  # its word → ours, where they differ

@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import ValidationError, create_model
 
 from routing.document import secrecy
-from routing.document.form import FORMS, VARIABLE
+from routing.document.fields import VARIABLE
+from routing.document.form import FORMS
 from routing.document.form import Part as FormPart
 
 Part = dict[str, Any]
