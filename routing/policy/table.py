@@ -45,6 +45,7 @@ class Model:
     tags: tuple[str, ...] = ()
     lacks: frozenset[str] = frozenset()
     context_window: int | None = None
+    max_output_tokens: int | None = None
     interactive_only: bool = False
     enabled: bool = True
     quota: str | None = None

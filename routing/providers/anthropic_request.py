@@ -6,7 +6,7 @@ from typing import Any
 
 import anthropic
 
-from routing.providers.base import PROVIDER_BOUND, Endpoint
+from routing.providers.base import PROVIDER_BOUND, Endpoint, fitted
 from routing.providers.thinking import BUDGETS, anthropic_effort, effort
 from routing.terms.request import Message, Request, Tool, ToolChoice
 
@@ -18,6 +18,7 @@ ANY_OBJECT = "Answer with one valid JSON object and nothing else: no text around
 
 def message_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     """The request as the wire's JSON object."""
+    request = fitted(endpoint, request)
     is_thinking = not why_not_thinking(endpoint, request)
     body: dict[str, Any] = {
         "model": endpoint.upstream_id,
@@ -44,13 +45,14 @@ def message_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
 
 def thinking_control(endpoint: Endpoint, request: Request) -> str:
     """What the wish to think became: "adaptive, effort high"; "" where none was uttered."""
+    request = fitted(endpoint, request)
     if not _wants_to_think(request):
         return "disabled" if request.thinks is False else ""
     why_not = why_not_thinking(endpoint, request)
     if why_not:
         return f"none: {why_not}"
     if not is_adaptive(endpoint):
-        return f"budget_tokens {_budget(request)}"
+        return f"budget_tokens {_budget(endpoint, request)}"
     word = _effort(endpoint, request)
     return f"adaptive, effort {word}" if word else "adaptive"
 
@@ -116,13 +118,15 @@ def _thinking(endpoint: Endpoint, request: Request, is_thinking: bool) -> dict[s
     if is_adaptive(endpoint):
         # Without `display` these models send empty thinking blocks.
         return {"thinking": {"type": "adaptive", "display": "summarized"}}
-    budget = _budget(request)
+    budget = _budget(endpoint, request)
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}
 
 
-def _budget(request: Request) -> int:
+def _budget(endpoint: Endpoint, request: Request) -> int:
+    """Below all that may be written: the wire refuses it otherwise."""
     budget = max(MIN_BUDGET, request.thinking_budget or BUDGETS[request.effort or "high"])
-    return budget if request.max_tokens is None else min(budget, max(request.max_tokens - 1, MIN_BUDGET))
+    most = endpoint.max_output_tokens if request.max_tokens is None else request.max_tokens
+    return budget if most is None else min(budget, max(most - 1, MIN_BUDGET))
 
 
 def _effort(endpoint: Endpoint, request: Request) -> str:
@@ -145,7 +149,8 @@ def _max_tokens(endpoint: Endpoint, request: Request, is_thinking: bool) -> int:
     if request.max_tokens is not None:
         return request.max_tokens
     room = (request.thinking_budget or BUDGETS.get(request.effort, 0)) if is_thinking else 0
-    return int(endpoint.options.get("max_tokens", MAX_TOKENS)) + room
+    most = int(endpoint.options.get("max_tokens", MAX_TOKENS)) + room
+    return most if endpoint.max_output_tokens is None else min(most, endpoint.max_output_tokens)
 
 
 # --- system, tools

@@ -5,7 +5,7 @@ retry loop. It raises nothing but `Failed`, and CancelledError when it is cancel
 """
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from routing.terms.embedding import Embedded, EmbeddingRequest
@@ -29,9 +29,18 @@ class Endpoint:
     address: str | None = None  # the checked IP address to connect to; None: resolved by name at connection
     secret: Secret | None = None  # None: the server asks for none
     credential_kind: CredentialKind = CredentialKind.NONE
+    max_output_tokens: int | None = None  # the most that the model writes; None: not known
     options: Mapping[str, Any] = field(
         default_factory=dict
     )  # what one row needs otherwise; each adapter lists what it reads
+
+
+def fitted(endpoint: Endpoint, request: Request) -> Request:
+    """The request with no more `max_tokens` than the model writes: a provider refuses more, and on a fallback nobody meant it."""
+    most = endpoint.max_output_tokens
+    if most is None or request.max_tokens is None or request.max_tokens <= most:
+        return request
+    return replace(request, max_tokens=most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from routing.providers.base import Endpoint
+from routing.providers.base import Endpoint, fitted
 from routing.providers.chat import chat_messages
 from routing.providers.thinking import effort, openai_effort
 from routing.terms.request import JsonFormat, Request, Tool, ToolChoice
@@ -14,6 +14,7 @@ CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 def chat_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     """The request as the wire's JSON object. Raises Failed(CLIENT) for a part that this wire cannot carry."""
+    request = fitted(endpoint, request)
     is_compatible = endpoint.kind is ProviderKind.OPENAI_COMPATIBLE
     messages = chat_messages(request, system_first=is_compatible)
     body: dict[str, Any] = {"model": endpoint.upstream_id, "messages": messages}

@@ -89,6 +89,7 @@ def _model(row: ModelRow) -> Model:
         tags=tuple(row.tags),
         lacks=frozenset(row.lacks),
         context_window=row.context_window,
+        max_output_tokens=row.max_output_tokens,
         interactive_only=row.interactive_only,
         enabled=row.enabled,
         quota=row.quota.slug if row.quota else None,

@@ -108,6 +108,15 @@ def test_a_provider_without_a_key_is_not_ready_and_its_secret_is_never_shown(mon
     assert "canary" not in repr(known)
 
 
+def test_an_endpoint_knows_the_most_that_its_model_writes():
+    Model.objects.filter(slug="codex").update(max_output_tokens=128_000)
+    known = snapshot.load_now()
+    candidate = known.plan(Ask("vibe_coding"), datetime.now(UTC)).candidates[0]
+
+    assert candidate.model == "codex"
+    assert known.endpoint(candidate).max_output_tokens == 128_000
+
+
 def test_while_the_database_is_away_the_last_snapshot_stands(monkeypatch, caplog):
     known = snapshot.current()
 

@@ -153,6 +153,16 @@ def test_one_sampling_parameter_goes_to_models_that_take_any():
     assert not {"temperature", "top_p"} & message_body(NEW, both).keys()
 
 
+def test_no_more_is_asked_for_than_the_model_writes():
+    small = replace(OLD, max_output_tokens=4000)
+    body = message_body(small, replace(HELLO, max_tokens=64_000, thinking_budget=32_000))
+
+    assert (body["max_tokens"], body["thinking"]["budget_tokens"]) == (4000, 3999)  # a budget must stay below
+    assert message_body(small, HELLO)["max_tokens"] == 4000
+    unsaid = message_body(small, replace(HELLO, thinking_budget=32_000))
+    assert (unsaid["max_tokens"], unsaid["thinking"]["budget_tokens"]) == (4000, 3999)
+
+
 def test_a_strict_tool_stays_strict():
     sent = message_body(NEW, replace(HELLO, tools=[replace(TOOL, strict=True)]))["tools"][0]
 

@@ -96,6 +96,14 @@ def test_what_the_wish_to_think_became_is_told(endpoint, changes, told):
     assert thinking_control(endpoint, replace(HELLO, **changes)) == told
 
 
+def test_no_more_is_asked_for_than_the_model_writes():
+    small = replace(PLAIN, max_output_tokens=16_384)
+
+    assert chat_body(small, replace(HELLO, max_tokens=64_000))["max_completion_tokens"] == 16_384
+    assert chat_body(small, replace(HELLO, max_tokens=100))["max_completion_tokens"] == 100
+    assert "max_completion_tokens" not in chat_body(small, HELLO)
+
+
 def test_top_p_goes_to_models_that_take_sampling():
     request = replace(HELLO, top_p=0.5)
     assert chat_body(PLAIN, request)["top_p"] == 0.5
