@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from routing import changes, document
+from routing import changes, document, snapshot
 from routing.audit import SYSTEM
 from routing.document import stravinsky
+from routing.policy.plan import plan
+from routing.terms.request import Ask
 from tests.routing.document.tables import PERSON, problems_of
 
 pytestmark = pytest.mark.django_db
@@ -121,6 +123,20 @@ def test_all_errors_of_that_file_are_told() -> None:
     with pytest.raises(document.Invalid) as caught:
         stravinsky.read(raw)
     assert len(caught.value.problems) == 2
+
+
+def test_enabled_false_is_one_attempt_and_cooldown_seconds_the_rest(seed: None) -> None:
+    document.apply_environment()
+    document.load(changed(), by=SYSTEM, project="on")
+    document.load(changed(enabled=False, cooldown_seconds=600), by=SYSTEM, project="off")
+    known = snapshot.load_now()
+    on, off = (
+        plan(known.table, Ask("code_generation", project=project), known.health, known.read_at)
+        for project in ("on", "off")
+    )
+    assert [each.key for each in off.candidates] == ["openai:codex"]
+    assert (on.candidates[0].key, len(on.candidates) > 1) == ("openai:codex", True)
+    assert (on.cooldown_s, off.cooldown_s) == (300, 600)
 
 
 def test_problems_of_the_table_are_told_at_the_places_of_the_file(seed: None) -> None:
