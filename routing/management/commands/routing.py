@@ -185,7 +185,8 @@ def _explain_lines(told: dict[str, Any]) -> list[str]:
     lines = [f"{told['task_type']}: {told['reason']}"]
     lines += [f"  {each['rank']}. {each['provider']}:{each['model']} ({each['role']})" for each in told["candidates"]]
     passed = [each for each in told["skipped"] if each["reason"] != "not_in_route"]
-    return lines + [f"  – {each['provider']}:{each['model']}: {each['detail']}" for each in passed]
+    lines += [f"  – {each['provider']}/{each['model']} {each['detail']}" for each in passed]
+    return lines + [f"  ! {each['text']}" for each in told["warnings"]]
 
 
 def _boot_lines(told: dict[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from routing.terms.words import CredentialKind, ErrorKind
 from tests.routing.capabilities.seeds import with_keys
 
 BOTH = (CredentialKind.OAUTH, CredentialKind.API_KEY)
-CHAINS = {  # seeds/004, "Fallback Priority Matrix", its example first
+CHAINS = {  # the fallback matrix of the seeds, the example that they print first
     "openai:codex": "gemini-pro opus gpt-5.2 gemini-flash codex",
     "anthropic:opus": "codex gemini-pro sonnet gpt-5.2 opus",
     "gemini:gemini-pro": "codex opus gemini-flash gpt-5.2 gemini-pro",

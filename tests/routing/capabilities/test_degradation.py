@@ -64,7 +64,7 @@ def test_row_22_the_highest_window_of_any_provider_decides_and_a_stale_one_is_un
     assert (models(told)[0], skipped(told, "opus")["detail"]) == ("sonnet", "not allowed while usage is unknown")
 
 
-CURVE = [  # seeds/000, "Degradation Curve"; the lower bound belongs to its step
+CURVE = [  # the degradation curve that the seeds print; the lower bound belongs to its step
     (0, 1, "opus sonnet codex gemini-flash local"),
     (69, 1, "opus sonnet codex gemini-flash local"),
     (70, 2, "opus sonnet codex gemini-flash local"),

@@ -1,8 +1,10 @@
 """Rows 1 to 13, 16 and 17 of what the seeds ask of routing, each as a person would try it on the seeds' table."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.management import call_command
 
 from routing import clients, document, drain, snapshot
 from routing.audit import SYSTEM
@@ -12,7 +14,7 @@ from routing.terms.request import Ask
 from routing.terms.words import ErrorKind, Scope
 from tests.routing.capabilities.seeds import CLOUD, Seeds, models, rate_limit, skipped, take_down
 
-ROUTES = {  # seeds/002, "Routing Table", row by row; "—" is nothing
+ROUTES = {  # the routing table that the seeds print, row by row; their "—" is nothing
     "quick_capture": "haiku sonnet",
     "meeting_summary": "sonnet opus",
     "complex_reasoning": "opus gpt-4o",
@@ -185,7 +187,7 @@ def test_row_11_strength_tags_and_single_provider_chains_are_warned_of(seeds):
 
 @pytest.mark.parametrize(
     ("condition", "expected"),
-    [  # seeds/002, "Coding Workflow"
+    [  # the scenarios of the seeds' coding workflow
         ("in_session", ["sonnet", "opus"]),
         ("dispatched", ["codex", "sonnet"]),
         ("interactive", ["sonnet", "opus"]),
@@ -275,3 +277,12 @@ def test_a_warm_dispatch_reads_no_database(seeds, monkeypatch):
     assert snapshot.current().plan(Ask("vibe_coding"), datetime.now(UTC)).candidates
     seeds.get("status")
     assert opened, "the counter counts"
+
+
+def test_the_terminal_explains_in_sentences(seeds, capsys):
+    rate_limit("openai:codex", 3600)
+    call_command("routing", "explain", "--task", "coding", "--context", "bacth")
+    said = capsys.readouterr().out
+    assert re.search(r"^  – openai/codex cooling down until (\d+ \w+ )?\d\d:\d\d$", said, re.MULTILINE)
+    assert re.search(r"^  1\. anthropic:sonnet \(fallback\)$", said, re.MULTILINE)
+    assert "  ! No route of vibe_coding has the condition 'bacth'; those that it has: none." in said
