@@ -132,7 +132,7 @@ def fresh() -> Snapshot:
     """As `current`, for a process without the refreshing thread: reads anew when the version has moved. One query then."""
     if background.is_running() or in_event_loop():
         return current()
-    if _current is None or _current.version != _version():
+    if _current is None or _current.version != _version() or _current.is_old(datetime.now(UTC)):
         return load_now()
     return current()
 

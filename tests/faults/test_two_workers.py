@@ -5,13 +5,15 @@ import signal
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
-from routing import clients
+from routing import clients, snapshot
 from routing.audit import SYSTEM
 from routing.terms.words import Scope
 from tests.cortex.processes import Managed, until
@@ -101,6 +103,30 @@ def test_a_429_of_one_worker_is_a_cooldown_in_the_other_until_either_is_told_to_
     assert b.ask("reset", {})["ended"] == 1
     until(lambda: a.ask("status")["cooldowns"] == [], WITHIN_S)
     assert a.dispatch()["model"] == "one"
+
+
+def routing(line: str) -> Any:
+    """What `manage.py routing LINE --json` says, in a process that is neither of the two."""
+    snapshot.forget()
+    out = StringIO()
+    call_command("routing", *line.split(), "--json", stdout=out)
+    return json.loads(out.getvalue())
+
+
+def test_a_429_of_a_worker_is_a_countdown_on_the_command_line_and_a_reset_there_frees_the_worker(
+    world: World, workers: tuple[Worker, Worker]
+) -> None:
+    a, b = workers
+    assert a.dispatch()["model"] == "two"
+    rest = until(lambda: routing("status")["cooldowns"], WITHIN_S)[0]
+    assert (rest["provider"], rest["model"]) == ("first", "one")
+    assert REST_S - 60 < rest["seconds_left"] <= REST_S
+    until(lambda: b.ask("status")["cooldowns"], WITHIN_S)
+
+    assert routing("reset first") == {"provider": "first", "ended": 1}
+    for worker in workers:
+        until(lambda worker=worker: worker.ask("status")["cooldowns"] == [], WITHIN_S)
+        assert worker.dispatch()["model"] == "one"
 
 
 def test_a_route_published_at_one_worker_is_what_both_dispatch_by(workers: tuple[Worker, Worker]) -> None:

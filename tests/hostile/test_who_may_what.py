@@ -86,6 +86,7 @@ SCOPES: list[tuple[str, str, Scope]] = [
     ("POST", r"/calls/\{request_id\}/verdict|/verdicts", Scope.VERDICT),
     ("POST", r"/proposals/\{number\}/(approve|reject|revert)|/explorations", Scope.APPROVE),
     ("DELETE", r"/explorations/\{number\}", Scope.MANAGE),
+    ("POST", r"/quotas/\{slug\}/(exhaust|release)|/usage", Scope.MANAGE),
     ("POST", r"/reset|/providers/\{slug\}/reset|/revisions/\{number\}/restore|/credentials/\{key\}/test", Scope.MANAGE),
     ("POST", r"/(providers|models|credentials|quotas|curves|task-types|routes|projects|budgets|clients)", Scope.MANAGE),
     ("POST", r"/providers/\{slug\}/(ping|discover)|/local/(enable|disable)", Scope.MANAGE),

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from routing import snapshot
-from routing.models import Cooldown, Quota
+from routing.models import Cooldown, Project, Quota
 from tests.routing.seeded import seeded  # noqa: F401
 
 
@@ -56,6 +56,49 @@ class TestOnTheSeedsTable:
         with pytest.raises(CommandError) as error:
             routing("reset", "nobody")
         assert error.value.returncode == 2
+
+    def test_what_explain_does_not_know_exits_2_and_names_what_there_is(self):
+        Project.objects.create(slug="site", name="Site")
+        snapshot.touch_state()
+        for wrong, named in (
+            ("--project=siet", "Nearest: site"),
+            ("--override=opsu", "opus"),
+            ("--task=codng", "coding"),
+        ):
+            with pytest.raises(CommandError, match=named) as error:
+                routing("explain", "--task", "coding", wrong)
+            assert error.value.returncode == 2
+
+    @pytest.mark.parametrize(
+        "line",
+        ["status", "boot", "explain --task coding", "check --task coding", "init --force", "reset", "reset openai",
+         "exhaust codex-cli --until 2099-02-03", "release codex-cli", "usage openai --window weekly --percent 10"],
+    )  # fmt: skip
+    def test_every_verb_speaks_json(self, line):
+        assert isinstance(json.loads(routing(*line.split(), "--json")), dict)
+
+    def test_a_quota_says_until_when_and_why_in_status(self):
+        routing("exhaust", "codex-cli", "--until", "2099-02-03", "--reason", "weekly limit")
+        told = routing("status")
+        assert "quota codex-cli is exhausted until 2099-02-03T00:00:00+00:00 (weekly limit)" in told
+        assert "quota codex-code-review is available" in told
+        assert "usage of openai codex-cli weekly: unknown, never read, and no limit is set" in told
+        assert "Usage is unknown: no window was read lately" in told
+
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            ("exhaust codex-cli --until Feb", "--until: 'Feb' is no date: write"),
+            ("exhaust codex-cli --until 2020-01-01", "is over"),
+            ("exhaust mars", "Known: codex-cli"),
+            ("usage openai --window weekly --percent nan", "from 0 to 1000"),
+            ("usage openai --window weekly --percent 10 --resets-at soon", "--resets-at: 'soon' is no date"),
+            ("usage mars --window weekly --percent 10", "Known: anthropic"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_with_what_to_write(self, line, words):
+        with pytest.raises(CommandError, match=words):
+            routing(*line.split())
 
     def test_init_does_not_overwrite_unasked(self):
         with pytest.raises(CommandError, match="--force"):

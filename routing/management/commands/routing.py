@@ -47,12 +47,13 @@ class Command(BaseCommand):
         return queries.boot()
 
     def _explain(self, options: dict[str, Any]) -> Any:
-        task = resolve.task_type(snapshot.current().table, options["task"])
+        table = snapshot.current().table
+        task = resolve.task_type(table, options["task"])
         context = tuple(options["context"] or ())
         return queries.explain(
             Ask(
                 task,
-                project=options["project"],
+                project=resolve.project(table, options["project"]) if options["project"] else None,
                 background=options["background"],
                 override=options["override"],
                 context=context,
