@@ -27,7 +27,7 @@ class Events:
         self.headers = response.headers
         self.has_begun = False
         self._status = response.status_code
-        self._lines = response.aiter_lines()
+        self._lines = _lines(response)
         self._endpoint = endpoint
         self._idle_s = timeouts.idle_s
         self._first_by = begun + timeouts.first_token_s  # on the loop's clock
@@ -73,3 +73,19 @@ class Events:
             now, secret = datetime.now(UTC), self._endpoint.secret
             raise Failed(fault_of_status(self._status, self.headers, text.encode(), now=now, secret=secret))
         return event
+
+
+async def _lines(response: httpx2.Response) -> AsyncIterator[str]:
+    """The lines of the body. Only a newline ends one: what httpx2 also takes for an end, U+2028 and others, stands in texts."""
+    pending = bytearray()
+    async for part in response.aiter_bytes():
+        pending += part
+        if b"\n" in part:
+            *lines, rest = bytes(pending).split(b"\n")
+            pending = bytearray(rest)
+            for line in lines:
+                yield line.removesuffix(b"\r").decode("utf-8", "replace")
+        elif len(pending) > MAX_EVENT_CHARS:
+            raise malformed(f"a line is longer than {MAX_EVENT_CHARS:,} bytes", response.status_code)
+    if pending:
+        yield pending.removesuffix(b"\r").decode("utf-8", "replace")

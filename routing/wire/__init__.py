@@ -5,6 +5,7 @@ chat        OpenAI's Chat Completions; responses its Responses; messages Anthrop
 *_reading, *_streaming, *_output, responses_items, responses_tools   the parts of each
 openai      what OpenAI's wires have in common
 fields      a place in a body that knows its path
+sse         one server-sent event
 ignored     the fields that a translated request leaves out
 seals       thinking of one provider, carried through a client of another wire and back
 

@@ -1,11 +1,11 @@
 """A streamed completion: chunks, the usage where it was asked for, and [DONE]."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from routing.terms.event import StreamStart, TextDelta, ThinkingDelta
 from routing.terms.request import Answer, Usage
+from routing.wire import sse
 from routing.wire.base import Delta, Told
 from routing.wire.openai import error_body
 
@@ -72,16 +72,12 @@ class Stream:
     def end(self, answer: Answer) -> bytes:
         last = self._chunk({}, finish_reason(answer))
         if self._told and self._told.include_usage and answer.usage:
-            last += _event(self._head | {"choices": []} | usage_of(answer))
+            last += sse.event(self._head | {"choices": []} | usage_of(answer))
         return last + b"data: [DONE]\n\n"
 
     def error(self, status: int, code: str, message: str) -> bytes:
-        return _event(error_body(status, code, message))
+        return sse.event(error_body(status, code, message))
 
     def _chunk(self, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return _event(self._head | {"choices": [choice]})
-
-
-def _event(body: Mapping[str, Any]) -> bytes:
-    return b"data: " + json.dumps(body, ensure_ascii=False).encode("utf-8", "replace") + b"\n\n"
+        return sse.event(self._head | {"choices": [choice]})

@@ -1,11 +1,10 @@
 """A streamed message: one block after another, each begun, grown and ended, and the usage with the stop reason."""
 
-import json
 from typing import Any
 
 from routing.terms.event import StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
 from routing.terms.request import Answer
-from routing.wire import seals
+from routing.wire import seals, sse
 from routing.wire.base import Delta, Told
 from routing.wire.messages_output import error_body, message, stop, usage_of
 
@@ -92,5 +91,4 @@ class Stream:
 
 
 def _event(kind: str, **more: Any) -> bytes:
-    body = {"type": kind} | more
-    return f"event: {kind}\ndata: {json.dumps(body, ensure_ascii=False)}\n\n".encode("utf-8", "replace")
+    return sse.event({"type": kind} | more, kind)

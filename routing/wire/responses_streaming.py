@@ -1,11 +1,11 @@
 """A streamed response: numbered events, each item added, grown and done, and the whole response as the last word."""
 
-import json
 from typing import Any
 
 from routing.terms.event import StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
 from routing.terms.request import Answer
 from routing.wire import responses_output as output
+from routing.wire import sse
 from routing.wire.base import Delta, Told
 
 # What the wire's own list of codes has; anything else is a server_error there.
@@ -156,7 +156,7 @@ class Stream:
     def _event(self, kind: str, **more: Any) -> bytes:
         body = {"type": kind, "sequence_number": self._number} | more
         self._number += 1
-        return f"event: {kind}\ndata: {json.dumps(body, ensure_ascii=False)}\n\n".encode("utf-8", "replace")
+        return sse.event(body, kind)
 
 
 def _unfinished(item: dict[str, Any]) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def _openai_events(model: str, act: Act) -> list[bytes]:
         chunks += [chunk({"tool_calls": [{"index": n, "function": {"arguments": whole[4:]}}]})]
     if act.fault != "no_finish":
         chunks += [chunk({}, act.finish), head | {"choices": [], "usage": _openai_usage(act)}]
-    return [b"data: " + json.dumps(each).encode() + b"\n\n" for each in chunks] + [b"data: [DONE]\n\n"]
+    return [b"data: " + _raw(each) + b"\n\n" for each in chunks] + [b"data: [DONE]\n\n"]
 
 
 def _anthropic(model: str, act: Act) -> Body:
@@ -138,7 +138,7 @@ def _anthropic_events(model: str, act: Act) -> list[bytes]:
         delta = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
         said.append({"type": "message_delta", "delta": delta, "usage": {"output_tokens": act.written}})
         said.append({"type": "message_stop"})
-    return [f"event: {each['type']}\ndata: {json.dumps(each)}\n\n".encode() for each in said]
+    return [f"event: {each['type']}\ndata: ".encode() + _raw(each) + b"\n\n" for each in said]
 
 
 def _anthropic_block(block: Body) -> tuple[Body, list[Body]]:
@@ -153,6 +153,11 @@ def _anthropic_block(block: Body) -> tuple[Body, list[Body]]:
     whole = json.dumps(block["input"])
     pieces = [{"type": "input_json_delta", "partial_json": piece} for piece in (whole[:4], whole[4:])]
     return block | {"input": {}}, pieces
+
+
+def _raw(event: Body) -> bytes:
+    """As providers write it: nothing escaped that JSON lets stand."""
+    return json.dumps(event, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _words(text: str) -> list[str]:

@@ -82,6 +82,14 @@ async def test_a_reader_that_leaves_ends_the_providers_work(wire):
         await double.until(lambda: double.cancelled == 1)
 
 
+async def test_a_line_of_the_stream_ends_at_a_newline_and_nothing_else(wire):
+    text = "one\u2028two\x85three\u2029four\x1cfive Zürich"  # all but the last end a line in Python, none in a stream of events
+    async with doubles.provider(script.answer(text)) as double:
+        *_, last = await streamed(wire, double)
+
+    assert last.answer.output == text
+
+
 async def test_usage_is_asked_for(wire):
     async with doubles.provider(WHOLE) as double:
         *_, last = await streamed(wire, double)
