@@ -137,6 +137,7 @@ def _told(row: Quota, action: str, until: datetime | None, reason: str, *, by: A
         title=f"Quota {row.name or row.slug} is exhausted {end}",
         detail=reason,
         subject=f"quota:{row.slug}",
+        url="/models/",
     )
     after = {"exhausted": True, "resets_at": until and until.isoformat()}
     audit.write(action, f"quota:{row.slug}", by=by, before=_state(row), after=after, reason=reason)

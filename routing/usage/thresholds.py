@@ -43,6 +43,7 @@ def cross(
             title=f"{provider.slug} {window} has reached {threshold} % of its usage",
             detail=f"It is at {reading.percent:g} %. {detail}",
             subject=f"provider:{provider.slug}",
+            url="/models/",
         )
     return new
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
-from routing import changes, clients, document, jobs, tasks
+from routing import changes, clients, document, jobs, notifications, tasks, usage
 from routing.audit import SYSTEM, Actor
-from routing.models import Batch, BatchItem, Client, ClientKey, IdempotencyClaim, JobRun, Revision
+from routing.models import Alert, Batch, BatchItem, Client, ClientKey, IdempotencyClaim, JobRun, Provider, Revision
 from routing.terms.words import JobStatus
 
 pytestmark = pytest.mark.django_db
@@ -150,6 +151,18 @@ def test_housekeeping_is_one_row_a_day_however_often_it_runs() -> None:
     tasks.housekeeping()
     tasks.housekeeping()
     assert JobRun.objects.get().status == JobStatus.DONE
+
+
+def test_the_minutes_watch_reads_usage_checks_budgets_and_notifies(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = Provider.objects.create(slug="openai", kind="openai")
+    usage.record("openai", "5h", 85, None, timezone.now() - timedelta(hours=7))
+    sent = []
+    monkeypatch.setattr(notifications, "send", sent.append)
+    for _ in range(2):
+        tasks.watch()
+    assert JobRun.objects.get(job="watch").status == JobStatus.DONE
+    assert Alert.objects.filter(kind="usage_unknown", subject=f"provider:{provider.slug}").count() == 1
+    assert len(sent) == 2
 
 
 def test_a_run_is_one_row_a_job_and_key_and_begins_again() -> None:
