@@ -124,7 +124,6 @@ def _missing(one: Comparison, missing: Missing) -> str:
         Lack.LABELS: "too many of the items to be graded have no label, so only bounds can be given",
         Lack.INCIDENT: "one of the two models had an incident tonight",
         Lack.DISCOVERY: "strong enough alone, but not beside tonight's other comparisons",
-        Lack.AGREEMENT: "better on some prompts, but what it gains there it loses on others",
         Lack.COST: "good enough, but at least 20 % cheaper is not shown",
         Lack.UNPRICED: "good enough, but too many of its calls have no price",
         Lack.VOLUME: "undecidable at this volume" + (f": it {told}" if amount else ""),

@@ -5,7 +5,7 @@ success depends on their size, for everything that happens before blocks exist. 
 """
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,6 @@ import pandas as pd
 
 from analytics.columns import BLOCK_COUNTS, BLOCKS, ITEMS, NIGHT_DTYPE, typed
 from analytics.stats.blocks import merge
-from analytics.stats.evalues import reaches
-from analytics.stats.results import MIN_GRADED, MIN_NIGHTS, Kind, NightPoint
 from analytics.stats.shares import share_key
 
 START = dt.date(2026, 1, 1)
@@ -46,7 +44,9 @@ def last_night(nights: int) -> dt.date:
     return START + dt.timedelta(days=nights - 1)
 
 
-def counts(route: Route, routes: int, nights: int, seed: int, *, buckets: int = 4, prefix: str = "r") -> pd.DataFrame:
+def counts(
+    route: Route, routes: int, nights: int, seed: int | list[int], *, buckets: int = 4, prefix: str = "r"
+) -> pd.DataFrame:
     """The blocks of so many independent routes of this kind, task types r0000, r0001 …"""
     rng = np.random.default_rng(seed)
     shape = routes, nights, buckets
@@ -152,23 +152,8 @@ def late(blocks: pd.DataFrame, nights_late: dict[str, int]) -> pd.DataFrame:
     return merge([now, typed(good, BLOCKS)])
 
 
-def first_proof(points: tuple[NightPoint, ...], kind: Kind) -> int | None:
-    """The first night (from 1) with the e-value at its threshold and enough items and nights; None = never.
-
-    Less strict than a proposal, which also needs the night's list and the kind's other conditions.
-    """
-    high = (number for number, point in enumerate(points, 1) if number >= MIN_NIGHTS and is_high(point, kind))
-    return next(high, None)
-
-
-def is_high(point: NightPoint, kind: Kind) -> bool:
-    """Whether the e-value stands at its threshold that night, on enough items."""
-    return point.n_challenger >= MIN_GRADED and bool(reaches(_log_e(point, kind), point.log_threshold))
-
-
-def _log_e(point: NightPoint, kind: Kind) -> float:
-    if kind is Kind.QUALITY:
-        return point.log_better
-    if kind is Kind.COST:
-        return point.log_not_worse
-    return min(point.log_faster, point.log_not_slower, point.log_not_worse)
+def unequal(blocks: pd.DataFrame, incumbent: Sequence[float], challenger: Sequence[float], seed: int) -> pd.DataFrame:
+    """The same blocks with other rates of success, by size bucket from 1."""
+    of = np.where((blocks["model"] == CHALLENGER).to_numpy()[:, None], challenger, incumbent)
+    rate = of[np.arange(len(blocks)), blocks["bucket"].to_numpy() - 1]
+    return blocks.assign(successes=np.random.default_rng(seed).binomial(blocks["graded"].to_numpy(), rate))

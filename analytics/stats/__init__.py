@@ -13,10 +13,9 @@ What goes in, in the order of its making:
 
 The tools, each with its source:
 
-    evalues       the two-sample block e-value, its guesses, the nightly cap, the product over nights
+    evalues       the two-sample night e-value, its guesses, the nightly cap, the product over nights
     discoveries   e_bh: the night's list at a false discovery rate
     sequences     wilson_interval, the asymptotic confidence sequence, stratified differences
-    incidents     is_bad_day: an arm's day far below its own month
     guard         watch: the one-sample e-value of a model on its route
     arrays        the array types, and sums by group
 
@@ -25,6 +24,7 @@ One night, top to bottom:
     comparisons   compare: the entry point, which calls all the others
     runs          the incumbent, its unbroken run, and how many challengers it was ever compared with
     pairs         incumbent and challenger side by side within the same blocks
+    incidents     an arm's days far below its own month
     measures      how far apart they are: success, cost, speed
     proofs        the four e-processes, and what each kind proves tonight
     gates         what must hold beside the e-value

@@ -11,6 +11,7 @@ from analytics.stats.arrays import sums
 from analytics.stats.assembly import comparison
 from analytics.stats.found import N_BUCKETS, Found, pace
 from analytics.stats.gates import conditions, gates
+from analytics.stats.incidents import incidents
 from analytics.stats.lacks import lacks_of
 from analytics.stats.measures import cost, log_gap, success_gap
 from analytics.stats.pairs import by_night, side_by_side
@@ -44,10 +45,10 @@ def compare(
     allowed_loss = np.maximum(margin - np.array([one.given_up for one in task]), 0.0)
     spent = cost(pairs)
     needed_lead = np.where(spent.is_dearer, margin, 0.0)
-    proven = processes(pairs, allowed_loss, needed_lead)
+    is_bad = incidents(pairs)
+    proven = processes(pairs, allowed_loss, needed_lead, is_bad)
     today = (night - dt.date(1970, 1, 1)).days
-    open_gates = gates(pairs, today, outages)
-    success = success_gap(pairs, pairs.pair, len(pairs.of))
+    open_gates = gates(pairs, today, is_bad, outages)
     arms, bucket = (pairs.a, pairs.b), pairs.pair * N_BUCKETS + pairs.bucket
     n_buckets = len(pairs.of) * N_BUCKETS
     found = Found(
@@ -56,7 +57,7 @@ def compare(
         allowed_loss=allowed_loss,
         needed_lead=needed_lead,
         gates=open_gates,
-        success=success,
+        success=success_gap(pairs, pairs.pair, len(pairs.of)),
         by_bucket=success_gap(pairs, bucket, n_buckets),
         bucket_counts=tuple(sums(bucket, arm[column], n_buckets) for arm in arms for column in ("graded", "successes")),
         graded_by_night=by_night(pairs, "graded"),
@@ -64,12 +65,7 @@ def compare(
         ttft=log_gap(pairs, "ttft"),
         total=log_gap(pairs, "total"),
         processes=proven,
-        kinds=kinds_tonight(
-            pairs,
-            proven,
-            open_gates.are_open,
-            conditions(success, spent, allowed_loss, needed_lead, proven.challengers[pairs.starts[1:] - 1]),
-        ),
+        kinds=kinds_tonight(pairs, proven, open_gates.are_open, conditions(spent)),
         graded_pace=pace(pairs, today, "graded"),
         opened_pace=pace(pairs, today, "opened"),
     )

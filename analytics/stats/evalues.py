@@ -1,9 +1,12 @@
 """Who decides: capped e-values for "the challenger's rate is at most the incumbent's minus m".
 
-A block with counts (na, sa, nb, sb) gives e = likelihood under our guess / likelihood under the nearest point that
-the hypothesis allows. E[e] ≤ 1 whenever it is true, exactly and at any size, so products over blocks and nights may be
-looked at every night (Ville): P(product ever ≥ K/α) ≤ α/K. Source: Turner, Ly & Grünwald, "Generic e-variables for
-exact sequential k-sample tests", 2021.
+The hypothesis is about the night's items as a whole: Σ v·(θb − θa) ≤ −m·Σ v over its blocks, v = na·nb/(na + nb), the
+weights of the stratified difference that is shown. What a challenger gains on some prompts and loses on others is
+weighed up, and not bet on block by block. A night with counts (na, sa, nb, sb) a block gives e = likelihood under our
+guess / likelihood under the nearest point that the hypothesis allows. E[e] ≤ 1 whenever it is true, exactly and at any
+size, so products over nights may be looked at every night (Ville): P(product ever ≥ K/α) ≤ α/K. Source: Turner, Ly &
+Grünwald, "Generic e-variables for exact sequential k-sample tests", 2021, whose proof needs no more than that the
+hypothesis is convex and the nearest point is measured by Σ n·KL over all samples.
 
 Everything here works on many pairs at once: rows sorted by (pair, night, cell), where a cell is a (size bucket, share
 vector).
@@ -20,7 +23,7 @@ PRIOR_SUCCESSES, PRIOR_N = 4, 5  # before any count an arm is guessed at 80 %
 CELL_WEIGHT = 5  # an arm's own rate counts as so many items in each cell
 HINT_WEIGHT = 100  # challenger items at which the data outweigh the hint
 HINT = 0.03  # hoped-for advantage of a better challenger before the data say otherwise
-LOWEST = 0.005  # guesses stay this far from 0 and 1
+LOWEST = 0.005  # guesses about the challenger stay this far from 0 and 1
 NIGHTS_TO_AGREE = 5  # a night counts at most as the fifth root of what a proof needs
 TOLERANCE = 1e-9  # five capped nights make K/α exactly, up to rounding
 BISECTIONS = 50
@@ -39,39 +42,58 @@ class Rows:
     sb: Floats
 
 
-def log_e(na: Floats, sa: Floats, nb: Floats, sb: Floats, ta: Floats, tb: Floats, m: Floats) -> Floats:
-    """ln e of each block, for H0 "θb ≤ θa − m" and the guesses ta, tb; 0 where no bet is made.
+def log_e(
+    night: Ints, n_nights: int, na: Floats, sa: Floats, nb: Floats, sb: Floats, ta: Floats, tb: Floats, m: Floats
+) -> Floats:
+    """ln e of each night, for H0 "Σ v·(θb − θa) ≤ −m·Σ v" and the guesses ta, tb; 0 where no bet is made.
 
-    No bet where an arm is empty or the guess itself lies in H0 (tb ≤ ta − m).
+    `night` numbers the night of each block. A block with an empty arm says nothing; no bet where the guess lies in H0.
     """
-    bets = (na > 0) & (nb > 0) & (tb > ta - m)
-    out = np.zeros(na.shape)
-    na, sa, nb, sb, ta, tb, m = (x[bets] for x in (na, sa, nb, sb, ta, tb, np.broadcast_to(m, bets.shape)))
-    x = project(na, nb, ta, tb, m)
-    y = x - m
-    out[bets] = (
+    out = np.zeros(n_nights)
+    both = (na > 0) & (nb > 0)
+    night, (na, sa, nb, sb, ta, tb, m) = night[both], (x[both] for x in (na, sa, nb, sb, ta, tb, m))
+    bets = sums(night, weights(na, nb) * (tb - ta + m), n_nights) > 0
+    use = bets[night]
+    night, (na, sa, nb, sb, ta, tb, m) = night[use], (x[use] for x in (na, sa, nb, sb, ta, tb, m))
+    x, y = nearest(night, n_nights, na, nb, ta, tb, m)
+    ratio = (
         sa * np.log(ta / x)
         + (na - sa) * np.log((1 - ta) / (1 - x))
         + sb * np.log(tb / y)
         + (nb - sb) * np.log((1 - tb) / (1 - y))
     )
+    out[bets] = sums(night, ratio, n_nights)[bets]
     return out
 
 
-def project(na: Floats, nb: Floats, ta: Floats, tb: Floats, m: Floats) -> Floats:
-    """The x with y = x − m that minimises na·KL(ta‖x) + nb·KL(tb‖y), for tb > ta − m; bisection on the slope.
+def weights(na: Floats, nb: Floats) -> Floats:
+    """What each block counts for: v = na·nb/(na + nb), of blocks with both arms."""
+    return na * nb / (na + nb)
 
-    It lies between ta and tb + m: left of it both terms fall, right of it both rise.
+
+def nearest(
+    night: Ints, n_nights: int, na: Floats, nb: Floats, ta: Floats, tb: Floats, m: Floats
+) -> tuple[Floats, Floats]:
+    """The (x, y) of each block with Σ v·(y − x + m) = 0 a night that minimise Σ na·KL(ta‖x) + nb·KL(tb‖y).
+
+    For nights whose guesses lie outside the hypothesis. By Lagrange na·(x − ta)/(x(1 − x)) = c = nb·(tb − y)/(y(1 − y))
+    with c = λ·v in every block: two quadratic equations, and one λ a night, found by bisection of λ/(1 + λ).
     """
-    low, high = ta.copy(), np.minimum(tb + m, 1.0)
+    v = weights(na, nb)
+    low, high = np.zeros(n_nights), np.ones(n_nights)
     for _ in range(BISECTIONS):
-        x = (low + high) / 2
-        y = x - m
-        # The sign of the slope na(x − ta)/(x(1 − x)) + nb(y − tb)/(y(1 − y)), without its divisions.
-        rises = na * (x - ta) * (y * (1 - y)) + nb * (y - tb) * (x * (1 - x)) > 0
-        high = np.where(rises, x, high)
-        low = np.where(rises, low, x)
-    return (low + high) / 2
+        x, y = _moved(((low + high) / 2)[night], v, na, nb, ta, tb)
+        is_outside = sums(night, v * (y - x + m), n_nights) > 0
+        low, high = np.where(is_outside, (low + high) / 2, low), np.where(is_outside, high, (low + high) / 2)
+    return _moved(((low + high) / 2)[night], v, na, nb, ta, tb)
+
+
+def _moved(part: Floats, v: Floats, na: Floats, nb: Floats, ta: Floats, tb: Floats) -> tuple[Floats, Floats]:
+    """(x, y) at λ = part/(1 − part): ta moved up and tb moved down."""
+    c = part / (1 - part) * v
+    x = 2 * na * ta / (na - c + np.sqrt((na - c) ** 2 + 4 * c * na * ta))
+    y = 2 * nb * tb / (nb + c + np.sqrt((nb + c) ** 2 - 4 * c * nb * tb))
+    return x, y
 
 
 def guesses(rows: Rows, m: Floats) -> tuple[Floats, Floats]:
@@ -87,12 +109,13 @@ def guesses(rows: Rows, m: Floats) -> tuple[Floats, Floats]:
     ta = (cell_night.sum(rows.sa) + CELL_WEIGHT * rate_a) / (cell_night.sum(rows.na) + CELL_WEIGHT)
     both = (rows.na > 0) & (rows.nb > 0)
     na, nb = np.where(both, rows.na, 1.0), np.where(both, rows.nb, 1.0)
-    v = np.where(both, na * nb / (na + nb), 0.0)
+    v = np.where(both, weights(na, nb), 0.0)
     v_all = pair_night.sum(v)
     lead = pair_night.sum(v * (rows.sb / nb - rows.sa / na)) / np.where(v_all > 0, v_all, 1.0)
     w = nb_all / (nb_all + HINT_WEIGHT)
     tb = ta + w * lead + (1 - w) * np.where(m > 0, 0.0, HINT)
-    ta = np.maximum(np.clip(ta, LOWEST, 1 - LOWEST), m + 0.01)
+    # Not clipped below 1: it leans on the prior, and against an incumbent that never fails 99.5 % is a losing guess.
+    ta = np.maximum(np.maximum(ta, LOWEST), m + 0.01)
     tb = np.minimum(np.clip(tb, LOWEST, 1 - LOWEST), 1 - (1 - ta) / 2)
     return ta, tb
 
@@ -118,10 +141,9 @@ class _Earlier:
 
 
 def night_log_e(rows: Rows, m: Floats, pair_night: Ints, n_pair_nights: int) -> Floats:
-    """ln e of each (pair, night), uncapped: the product over its cells. `m` and `pair_night` (its number) a row."""
+    """ln e of each (pair, night), uncapped. `m` and `pair_night` (its number) a row."""
     ta, tb = guesses(rows, m)
-    blocks = log_e(rows.na, rows.sa, rows.nb, rows.sb, ta, tb, m)
-    return sums(pair_night, blocks, n_pair_nights)
+    return log_e(pair_night, n_pair_nights, rows.na, rows.sa, rows.nb, rows.sb, ta, tb, m)
 
 
 def log_threshold(challengers: npt.ArrayLike, alpha: float) -> Floats:

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analytics.stats.arrays import Bools, Floats, Ints
-from analytics.stats.incidents import is_bad_day
-from analytics.stats.measures import Cost, Gap
+from analytics.stats.measures import Cost
 from analytics.stats.pairs import Pairs, by_night
-from analytics.stats.results import ALPHA, MIN_GRADED, MIN_NIGHTS, Kind
-from analytics.stats.sequences import SUCCESS_STAR, radius
+from analytics.stats.results import MIN_GRADED, MIN_NIGHTS, Kind
 
 LABELLED = 0.95  # of the drawn items of each arm
 LABELLED_APART = 0.02  # at most, between the arms: labels that miss one arm's failures flatter it
@@ -32,8 +30,8 @@ class Gates:
         return self.has_items & self.has_nights & self.has_labels & self.has_peace
 
 
-def gates(pairs: Pairs, night: int, outages: Collection[str]) -> Gates:
-    """The gates of every pair tonight."""
+def gates(pairs: Pairs, night: int, is_bad: Bools, outages: Collection[str]) -> Gates:
+    """The gates of every pair tonight; `is_bad` says which (pair, night) had an incident."""
     graded_a, graded_b = by_night(pairs, "graded")
     together = (graded_a > 0) & (graded_b > 0)
     nights = np.array([together[pairs.span(pair)].sum() for pair in range(len(pairs.of))], dtype=np.int64)
@@ -44,7 +42,7 @@ def gates(pairs: Pairs, night: int, outages: Collection[str]) -> Gates:
         has_items=graded[1] >= MIN_GRADED,
         has_nights=nights >= MIN_NIGHTS,
         has_labels=_has_labels(graded, pairs.totals["drawn"]),
-        has_peace=_has_peace(pairs, night, outages),
+        has_peace=_has_peace(pairs, night, is_bad, outages),
     )
 
 
@@ -53,28 +51,23 @@ def _has_labels(graded: tuple[Floats, Floats], drawn: tuple[Floats, Floats]) -> 
     return (a >= LABELLED) & (b >= LABELLED) & (np.abs(a - b) <= LABELLED_APART)
 
 
-def _has_peace(pairs: Pairs, night: int, outages: Collection[str]) -> Bools:
+def _has_peace(pairs: Pairs, night: int, is_bad: Bools, outages: Collection[str]) -> Bools:
     peace = np.array(
         [run.served.model not in outages and challenger.model not in outages for run, challenger in pairs.of],
         dtype=bool,
     )
-    for arm in (pairs.a, pairs.b):
-        peace &= ~is_bad_day(pairs.pair, len(pairs.of), pairs.night, arm["graded"], arm["successes"], night)
+    last = pairs.starts[1:] - 1
+    peace &= ~(is_bad[last] & (pairs.nights[last] == night))
     return peace
 
 
-def conditions(
-    success: Gap, cost: Cost, allowed_loss: Floats, needed_lead: Floats, challengers: Ints
-) -> dict[Kind, Bools]:
+def conditions(cost: Cost) -> dict[Kind, Bools]:
     """What each kind needs beside its e-value, by pair.
 
-    An e-value rejects "no block favours the challenger": a model that wins on long prompts and loses as much on short
-    ones may pass it. So the difference over all blocks together must clear the same bar, by its confidence sequence at α/K.
     A faster model that is dearer is no latency proposal, or cost and latency would propose each other's undoing.
     """
-    low = success.estimate - radius(success.se, SUCCESS_STAR, ALPHA / challengers)
     return {
-        Kind.QUALITY: low > needed_lead,
-        Kind.COST: (low > -allowed_loss) & (cost.saving_bound < 0),
-        Kind.LATENCY: (low > -allowed_loss) & ~cost.is_dearer,
+        Kind.QUALITY: np.ones(cost.is_dearer.size, dtype=bool),
+        Kind.COST: cost.saving_bound < 0,
+        Kind.LATENCY: ~cost.is_dearer,
     }

@@ -111,13 +111,11 @@ def _proof(found: Found, pair: int, nights: float, pace: float, planned: float) 
     is_reached = {kind: bool(reaches(one.log_e[pair], threshold)) for kind, one in found.kinds.items()}
     if any(is_reached[kind] and one.is_met[pair] for kind, one in found.kinds.items()):
         return [Missing(Lack.DISCOVERY)] if found.gates.are_open[pair] else []
-    if is_reached[Kind.QUALITY]:
-        return [Missing(Lack.AGREEMENT)]
     if is_reached[Kind.COST]:
         if not found.cost.is_priced[pair]:
             return [Missing(Lack.UNPRICED)]
         if found.cost.challenger[pair] < CHEAPER * found.cost.incumbent[pair]:
-            return [Missing(Lack.AGREEMENT if found.cost.saving_bound[pair] < 0 else Lack.COST)]
+            return [Missing(Lack.COST)]
     if np.isinf(nights):
         return [Missing(Lack.NO_ADVANTAGE)]
     items, days = int(np.ceil(nights * planned)), int(nights) if pace > 0 else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analytics.stats.arrays import Floats
-from analytics.stats.evalues import HINT_WEIGHT, LOWEST, NIGHTS_TO_AGREE, project
+from analytics.stats.evalues import HINT_WEIGHT, LOWEST, NIGHTS_TO_AGREE, nearest
 
 # What is hoped for while the data say nothing: a lead of ten points, worth proposing and quickly shown.
 HOPED_LEAD = 0.10
@@ -40,8 +40,8 @@ def nights_to(goal: Goal, na: Floats, nb: Floats) -> Floats:
     possible = (tb > ta - goal.m + 1e-6) & (na > 0) & (nb > 0)
     nights = np.full(ta.shape, np.inf)
     na, nb, ta, tb, m = (x[possible] for x in (na, nb, ta, tb, goal.m))
-    x = project(na, nb, ta, tb, m)
-    growth = (na * _kl(ta, x) + nb * _kl(tb, x - m)) / LEARNING
+    x, y = nearest(np.arange(na.size), na.size, na, nb, ta, tb, m)
+    growth = (na * _kl(ta, x) + nb * _kl(tb, y)) / LEARNING
     a_night = np.minimum(growth, goal.log_threshold[possible] / NIGHTS_TO_AGREE)
     nights[possible] = np.ceil(np.maximum(goal.remaining[possible], 0.0) / np.maximum(a_night, 1e-12))
     return nights

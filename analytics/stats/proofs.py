@@ -37,8 +37,11 @@ class Tonight:
     is_proved: Bools
 
 
-def processes(pairs: Pairs, allowed_loss: Floats, needed_lead: Floats) -> Processes:
-    """The e-processes of all pairs: how much worse a cheaper or faster one may be, and by how much "better" is meant."""
+def processes(pairs: Pairs, allowed_loss: Floats, needed_lead: Floats, is_bad: Bools) -> Processes:
+    """The e-processes of all pairs: how much worse a cheaper or faster one may be, and by how much "better" is meant.
+
+    A night of an incident counts as 1 at most: what broke for a day is no merit of the other model.
+    """
     challengers = _challengers(pairs)
     logs = log_threshold(challengers, ALPHA)
     success = pairs.rows("graded", "successes")
@@ -46,6 +49,7 @@ def processes(pairs: Pairs, allowed_loss: Floats, needed_lead: Floats) -> Proces
 
     def process(rows: Rows, m: Floats) -> Floats:
         nightly = night_log_e(rows, m[pairs.pair], pairs.pair_night, pairs.nights.size)
+        nightly = np.where(is_bad, np.minimum(nightly, 0.0), nightly)
         products = [capped_product(nightly[span], logs[span]) for span in map(pairs.span, range(len(pairs.of)))]
         return np.concatenate([np.zeros(0), *products])
 

@@ -34,7 +34,6 @@ class Lack(StrEnum):
     INCIDENT = "incident"  # an outage or a bad day of either model tonight
     EVIDENCE = "evidence"  # e-value below its threshold, still reachable
     DISCOVERY = "discovery"  # e-value high enough alone, not beside tonight's other comparisons
-    AGREEMENT = "agreement"  # e-value high enough, but what some blocks gain is lost in others
     COST = "cost"  # good enough, but ≥ 20 % cheaper is not shown
     UNPRICED = "unpriced"  # good enough, but more than 5 % of an arm's items have no price
     VOLUME = "volume"  # undecidable at this volume: more than a year away

@@ -25,9 +25,9 @@ from analytics.stats.results import Lack, Missing
             id="undecidable says how far away",
         ),
         pytest.param(
-            Missing(Lack.AGREEMENT),
+            Missing(Lack.COST),
             0,
-            "Better on some prompts, but what it gains there it loses on others.",
+            "Good enough, but at least 20 % cheaper is not shown.",
             id="more of the same would not help",
         ),
     ],

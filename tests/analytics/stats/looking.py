@@ -4,8 +4,9 @@ import pandas as pd
 
 from analytics.stats import blocks as blocks_module
 from analytics.stats.comparisons import compare
-from analytics.stats.results import MIN_NIGHTS, Comparison, Kind, TaskSettings
-from benchmarks.worlds import START, first_proof, last_night
+from analytics.stats.results import Comparison, Kind, TaskSettings
+from benchmarks.looks import first_proof, first_proposals
+from benchmarks.worlds import START, last_night
 
 DEFAULTS = TaskSettings()
 
@@ -16,13 +17,9 @@ def folded(items: pd.DataFrame, nights: int) -> pd.DataFrame:
 
 
 def verdicts(blocks: pd.DataFrame, nights: int, settings: TaskSettings = DEFAULTS) -> list[Kind]:
-    """The first verdict on task type "t" in looks at every second night, as a list; [] = none in all of them."""
-    for night in range(nights, 0, -2)[::-1]:
-        if night >= MIN_NIGHTS:
-            found = compare(blocks, last_night(night), {"t": settings})
-            if any(one.verdict for one in found):
-                return [one.verdict for one in found if one.verdict]
-    return []
+    """The first verdict on task type "t" in nightly looks, as a list; [] = none in all of them."""
+    found = first_proposals(blocks, nights, {"t": settings})
+    return [proposal.kind for proposal in found.values() if proposal]
 
 
 def first_nights(blocks: pd.DataFrame, nights: int, kind: Kind = Kind.QUALITY) -> list[int | None]:

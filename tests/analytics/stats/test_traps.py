@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analytics.columns import CALLS, typed
-from analytics.stats import evalues, yardsticks
+from analytics.stats import evalues, incidents, yardsticks
 from analytics.stats.comparisons import compare
 from analytics.stats.items import from_calls
 from analytics.stats.results import Kind, Lack, TaskSettings
@@ -128,10 +128,12 @@ def _late(world: pd.DataFrame, nights_late: dict[str, int]) -> pd.DataFrame:
     return world.assign(closed=world["night"] + pd.to_timedelta(late, unit="D").astype("timedelta64[s]"))
 
 
-def test_labels_that_come_later_for_one_model_do_not_make_it_worse() -> None:
+def test_labels_that_come_later_for_one_model_do_not_make_it_worse(monkeypatch: pytest.MonkeyPatch) -> None:
     world = _late(items(NIGHTS, 500, seed=7, rate=flat), {INCUMBENT: 9, CHALLENGER: 2})
     assert verdicts(folded(world, NIGHTS), NIGHTS, TaskSettings(horizon_days=9)) == []
-    # Without the rule: an item enters on the night it opened, with what is known by the last one.
+    # Without the rule: an item enters on the night it opened, with what is known by the last one. Days without a good
+    # label would pass for incidents and stop the worst of it, so that rule is out as well.
+    monkeypatch.setattr(incidents, "POINTS_UNDER", 2.0)
     for nights in range(10, NIGHTS, 10):
         known = world.assign(success=world["success"].where(world["closed"] <= pd.Timestamp(last_night(nights)), 0.0))
         if Kind.QUALITY in verdicts(folded(known.assign(closed=known["night"]), nights), nights):
@@ -187,9 +189,23 @@ def test_half_the_calls_not_drawn_for_grading_still_prove_a_better_model() -> No
 # ── one day, one streak ──
 
 
+def log_better_around(world: pd.DataFrame, night: int) -> tuple[np.ndarray, np.ndarray]:
+    """ln E for "better" of every route before and after this night, from 1."""
+    trails = [one.trail for one in compare(world, last_night(NIGHTS), {})]
+    before, after = (np.array([trail[at].log_better for trail in trails]) for at in (night - 2, night - 1))
+    return before, after
+
+
 def test_one_incident_day_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The incumbent loses 70 points for one night; after it the models are as equal as before."""
     world = counts(Route(incident=(9, 0.7, 0)), 30, NIGHTS, seed=12)
+    before, after = log_better_around(world, 10)
+    assert (after <= before).all()
+    assert share_ever(first_nights(world, NIGHTS)) == 0
+    # A day that is not bad enough to be called an incident is still no more than one of five.
+    monkeypatch.setattr(incidents, "POINTS_UNDER", 2.0)
+    before, after = log_better_around(world, 10)
+    assert (after - before).max() == pytest.approx(np.log(20) / 5)
     assert share_ever(first_nights(world, NIGHTS)) == 0
     # Without the cap one night counts for as much as its likelihood ratio says.
     monkeypatch.setattr(evalues, "NIGHTS_TO_AGREE", 1e-6)
