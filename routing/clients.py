@@ -53,6 +53,11 @@ class Caller:
     expires_at: datetime | None = None
     maker_id: int | None = None  # the person whom the key counts as
 
+    @property
+    def budgets(self) -> frozenset[str]:
+        """The scopes of the budgets that pay for its calls, besides those of task, project and provider."""
+        return frozenset({f"client:{self.client}", f"key:{self.prefix}"})
+
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes
 

@@ -1,10 +1,12 @@
 """What the state is, for pages, the API and the terminal alike: explain, pre-flight, status, boot. From the snapshot of this process."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from routing import alerts, gauges, snapshot
+from routing.clients import Caller
 from routing.policy import resolve
 from routing.policy.health import Rest
 from routing.policy.plan import plan
@@ -33,11 +35,19 @@ def explain(ask: Ask) -> dict[str, Any]:
     }
 
 
-def preflight(task: str, allowed_models: frozenset[str] | None = None) -> dict[str, Any]:
-    """Whether the task could be dispatched now, to which model, and what else there is. Raises resolve.Unknown."""
+def preflight(task: str, caller: Caller | None = None) -> dict[str, Any]:
+    """Whether the task could be dispatched now (by the caller), to which model, and what else there is. Raises resolve.Unknown."""
     known = snapshot.current()
-    slug = resolve.task_type(known.table, task)
-    made = known.plan(Ask(slug, allowed_models=allowed_models), datetime.now(UTC))
+    ask = Ask(resolve.task_type(known.table, task))
+    if caller is not None:
+        ask = replace(
+            ask,
+            project=caller.project,
+            allowed_models=caller.allowed_models,
+            client=caller.client,
+            scopes=caller.budgets,
+        )
+    slug, made = ask.task_type, known.plan(ask, datetime.now(UTC))
     return {
         "ok": bool(made.candidates),
         "task_type": slug,

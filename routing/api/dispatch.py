@@ -83,7 +83,7 @@ async def explain(request: HttpRequest, body: DispatchIn) -> Any:
 def preflight(request: HttpRequest, task: str) -> Any:
     snapshot.fresh()
     try:
-        found = queries.preflight(task, _caller(request).allowed_models)
+        found = queries.preflight(task, _caller(request))
     except LookupError as error:
         raise _unclear(error) from None
     if found["ok"]:

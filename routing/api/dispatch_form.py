@@ -57,13 +57,28 @@ class DispatchIn(Schema):
     project: Name | None = None
     session: Annotated[str, Field(max_length=200, pattern=r"^[^\r\n]*$")] | None = None
     background: bool = False
-    context: Annotated[list[Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9_]+$")]], Field(max_length=16)] = []
+    context: Annotated[
+        list[Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9_]+$")]],
+        Field(
+            max_length=16,
+            description="Conditions that hold for this call, such as in_session, dispatched, interactive, batch, debugging, local. "
+            "The first that a route of the task type names decides; those that none names change nothing, and explain tells them.",
+        ),
+    ] = []
     override: Name | None = None
     override_text: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     fallback: Literal["route", "none"] = "route"
     second_opinion: bool = False
     author_call_id: UUID | None = None
-    author_model: Name | None = None
+    author_model: (
+        Annotated[
+            Name,
+            Field(
+                description="Who wrote what is to be reviewed: a model, or its provider. Another provider's model reviews."
+            ),
+        ]
+        | None
+    ) = None
     metadata: Annotated[dict[Annotated[Line, Field(min_length=1)], Line], Field(max_length=16)] = {}
     timeout_ms: Annotated[int, Field(ge=1, le=86_400_000, strict=True)] | None = None
 

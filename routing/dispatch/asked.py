@@ -60,7 +60,7 @@ def asked(table: Table, wish: Wish, caller: Caller) -> Asked:
         context=wish.context,
         allowed_models=caller.allowed_models,
         client=caller.client,
-        scopes=frozenset({f"client:{caller.client}", f"key:{caller.prefix}"}),
+        scopes=caller.budgets,
     )
     request = Request(
         messages=wish.messages,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.test import Client
 
 from routing import snapshot
 from routing.dispatch import Refused
@@ -189,3 +190,14 @@ def test_the_error_of_a_call_without_candidates_reads_as_a_sentence(seeds):
         rf"anthropic/sonnet circuit open after failures until {moment}\.",
         error["message"],
     )
+
+
+@pytest.mark.parametrize("scope", ["client:ci", "task:vibe_coding"])
+def test_what_a_spent_budget_stops_is_told_by_explain_and_preflight_before_dispatch_refuses_it(seeds, scope):
+    seeds.health(spent=frozenset({scope}))
+    told = seeds.explain("vibe_coding")
+    assert models(told) == []
+    assert skipped(told, "codex")["detail"] == f"stopped by the budget of {scope}, which is spent"
+    assert seeds.refused({"task_type": "vibe_coding"}, 402, "dispatch")["code"] == "budget_spent"
+    answer = Client().get("/api/v1/preflight?task=vibe_coding", headers={"X-Cortex-Key": seeds.key})
+    assert (answer.status_code, answer.json()["ok"]) == (409, False)
