@@ -168,9 +168,10 @@ def _system(request: Request) -> str | list[Mapping[str, Any]]:
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    body: dict[str, Any] = {"name": tool.name, "description": tool.description, "input_schema": tool.schema}
+    schema = tool.schema if "type" in tool.schema else {"type": "object", **tool.schema}  # the wire requires it
+    body: dict[str, Any] = {"name": tool.name, "description": tool.description, "input_schema": schema}
     if tool.strict:
-        body |= {"strict": True, "input_schema": _taken(tool.schema)}
+        body |= {"strict": True, "input_schema": _taken(schema)}
     if tool.cache_control:
         body["cache_control"] = tool.cache_control
     return body

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Protocol
 
 from routing.terms.event import StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
@@ -9,6 +10,8 @@ from routing.terms.request import Answer, Request
 
 # What a translated request carries to any provider. A need beyond these is met by a provider of the same wire alone.
 TRANSLATED = frozenset({"tools", "images", "json_schema", "thinking", "documents"})
+
+NAME_CHARS = 64  # of a tool at OpenAI; Anthropic takes 128
 
 Delta = TextDelta | ThinkingDelta | ToolCallDelta
 
@@ -27,7 +30,18 @@ class Names:
     """What the caller calls the tools that are passed on under another name or as another kind."""
 
     custom: frozenset[str] = frozenset()  # tools that take a text and no JSON: passed on with one argument, `input`
-    spaces: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # the passed-on name → (namespace, name)
+    own: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # the passed-on name → (namespace or "", name)
+
+    def called(self, name: str) -> tuple[str, str]:
+        """(namespace or "", name) by which the caller knows the tool."""
+        return self.own.get(name, ("", name))
+
+
+def short(name: str) -> str:
+    """The name of a tool, short enough for every provider, and the same each time."""
+    if len(name) <= NAME_CHARS:
+        return name
+    return f"{name[: NAME_CHARS - 9]}_{blake2b(name.encode('utf-8', 'replace'), digest_size=4).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,9 @@ def content(answer: Answer, told: Told) -> list[Mapping[str, Any]]:
     for index, block in enumerate(blocks_of(answer)):
         if block.get("type") == "thinking" and not seals.is_signed(block):
             block = dict(block) | {"signature": seals.sealed()}
-        if block.get("type") == "tool_use" and not block.get("id"):
-            block = dict(block) | {"id": f"toolu_{told.id}_{index}"}
+        if block.get("type") == "tool_use":
+            name, call = str(block.get("name") or ""), block.get("id") or f"toolu_{told.id}_{index}"
+            block = dict(block) | {"id": call, "name": told.names.called(name)[1]}
         blocks.append(block)
     return blocks
 

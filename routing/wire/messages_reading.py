@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from routing.terms.request import JsonFormat, Message, Request, Tool, ToolChoice
 from routing.wire import seals
-from routing.wire.base import Asked, joined, needs_of
+from routing.wire.base import Asked, Names, joined, needs_of, short
 from routing.wire.fields import Field
 from routing.wire.ignored import unknown
 
@@ -32,12 +32,13 @@ def read(body: Mapping[str, Any], *, counting: bool = False) -> Asked:
     config = whole.get("output_config")
     effort = config.get("effort") if config else None
     choice, parallel = _choice(whole.get("tool_choice"))
+    own: dict[str, tuple[str, str]] = {}
     request = Request(
         messages=_turns(whole.need("messages"), needs),
         system=system,
         max_tokens=max_tokens,
         temperature=whole.number_of("temperature", 0, 1),
-        tools=[tool for each in whole.items_of("tools") for tool in _tool(each, needs)],
+        tools=[tool for each in whole.items_of("tools") for tool in _tool(each, needs, own)],
         thinking_budget=budget,
         stop=[each.text() for each in whole.items_of("stop_sequences")],
         system_blocks=blocks,
@@ -56,6 +57,7 @@ def read(body: Mapping[str, Any], *, counting: bool = False) -> Asked:
         stream=bool(whole.flag_of("stream")),
         needs=frozenset(needs | needs_of(request) | _editing(whole) | unknown("messages", body)),
         session=_session(whole),
+        names=Names(own=own),
     )
 
 
@@ -91,7 +93,7 @@ def _choice(choice: Field | None) -> tuple[ToolChoice | None, bool | None]:
     if choice is None:
         return None, None
     mode = CHOICES[choice.need("type").one_of(*CHOICES)]
-    name = choice.need("name").name() if mode == "tool" else ""
+    name = short(choice.need("name").name()) if mode == "tool" else ""
     alone = choice.flag_of("disable_parallel_tool_use")
     return ToolChoice(mode, name), None if alone is None else not alone
 
@@ -153,7 +155,9 @@ def _block(block: Field, needs: set[str]) -> Mapping[str, Any]:
         case "image" | "document":
             _source(block.need("source"), needs)
         case "tool_use":
-            _ = block.need("id").name(), block.need("name").name(), block.need("input").object()
+            name, _ = block.need("name").name(), (block.need("id").name(), block.need("input").object())
+            if short(name) != name:
+                return dict(block.object()) | {"name": short(name)}
         case "tool_result":
             block.need("tool_use_id").name()
             content = block.get("content")
@@ -182,8 +186,8 @@ def _source(source: Field, needs: set[str]) -> None:
             needs.add("files")
 
 
-def _tool(tool: Field, needs: set[str]) -> list[Tool]:
-    """The tool; none of the provider's own, which are needs."""
+def _tool(tool: Field, needs: set[str], own: dict[str, tuple[str, str]]) -> list[Tool]:
+    """The tool; none of the provider's own, which are needs. `own` keeps a name that was too long for others."""
     kind = tool.text_of("type", "custom")
     if kind != "custom":
         needs.add("web_search" if kind.startswith("web_search") else "server_tools")
@@ -191,9 +195,12 @@ def _tool(tool: Field, needs: set[str]) -> list[Tool]:
     if tool.flag_of("defer_loading"):
         needs.add("tool_search")
     marker = tool.get("cache_control")
+    name = tool.need("name").name()
+    if short(name) != name:
+        own[short(name)] = ("", name)
     return [
         Tool(
-            name=tool.need("name").name(),
+            name=short(name),
             description=tool.text_of("description"),
             schema=tool.need("input_schema").object(),
             strict=bool(tool.flag_of("strict")),

@@ -60,7 +60,7 @@ class Stream:
         begun = b""
         if event.index not in self._tools:
             call = event.id or f"toolu_{self._told.id}_{event.index}"
-            block = {"type": "tool_use", "id": call, "name": event.name or "", "input": {}}
+            block = {"type": "tool_use", "id": call, "name": self._told.names.called(event.name or "")[1], "input": {}}
             begun = self._opened("tool", block, anew=True)
             self._tools[event.index] = self._count - 1
         if not event.arguments:

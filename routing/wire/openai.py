@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Any
 
 from routing.terms.request import JsonFormat, Message
-from routing.wire.base import joined
+from routing.wire.base import joined, short
 from routing.wire.fields import Field
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-NAME_CHARS = 64  # of a tool, at every provider
 
 # The one argument of a tool that takes a text, where only tools that take JSON are known.
 TEXT_INPUT = {
@@ -95,11 +93,8 @@ def written(arguments: Mapping[str, Any]) -> str:
 
 
 def flat_name(space: str, name: str) -> str:
-    """One name for a tool in a namespace, the same each time, short enough for every provider."""
-    flat = f"{space}__{name}"
-    if len(flat) <= NAME_CHARS:
-        return flat
-    return f"{flat[: NAME_CHARS - 9]}_{blake2b(flat.encode('utf-8', 'replace'), digest_size=4).hexdigest()}"
+    """One name for a tool in a namespace."""
+    return short(f"{space}__{name}")
 
 
 def text_input(arguments: Mapping[str, Any]) -> str:

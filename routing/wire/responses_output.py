@@ -89,7 +89,7 @@ def reasoning(name: str, text: str, block: Mapping[str, Any] | None) -> dict[str
 
 def called(name: str, call: str, tool: str, arguments: str, told: Told) -> dict[str, Any]:
     """A call, under the name and in the form that the client gave its tool."""
-    space, own = told.names.spaces.get(tool, ("", tool))
+    space, own = told.names.called(tool)
     item: dict[str, Any] = {"call_id": call, "name": own} | ({"namespace": space} if space else {})
     if tool in told.names.custom:
         return {"id": f"ctc_{name}", "type": "custom_tool_call", "input": text_input(_parsed(arguments))} | item

@@ -16,10 +16,10 @@ class Tools:
         self.needs = needs
         self.tools: list[Tool] = []
         self._custom: set[str] = set()
-        self._spaces: dict[str, tuple[str, str]] = {}
+        self._own: dict[str, tuple[str, str]] = {}
 
     def names(self) -> Names:
-        return Names(frozenset(self._custom), self._spaces)
+        return Names(frozenset(self._custom), self._own)
 
     def add(self, tools: Iterator[Field], space: str = "") -> None:
         for tool in tools:
@@ -58,7 +58,7 @@ class Tools:
         name = tool.name
         if space:
             name = flat_name(space, tool.name)
-            self._spaces[name] = (space, tool.name)
+            self._own[name] = (space, tool.name)
         self.tools.append(Tool(name, tool.description, tool.schema, tool.strict))
         return name
 

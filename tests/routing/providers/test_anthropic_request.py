@@ -163,6 +163,12 @@ def test_no_more_is_asked_for_than_the_model_writes():
     assert (unsaid["max_tokens"], unsaid["thinking"]["budget_tokens"]) == (4000, 3999)
 
 
+def test_a_tool_without_arguments_takes_an_object_all_the_same():
+    assert message_body(NEW, replace(HELLO, tools=[Tool("now", "", {})]))["tools"][0]["input_schema"] == {
+        "type": "object"
+    }
+
+
 def test_a_strict_tool_stays_strict():
     sent = message_body(NEW, replace(HELLO, tools=[replace(TOOL, strict=True)]))["tools"][0]
 

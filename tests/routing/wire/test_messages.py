@@ -8,7 +8,7 @@ import pytest
 from anthropic.types import Message as WireMessage
 
 from routing.terms.event import ToolCallDelta
-from routing.terms.request import JsonFormat, Message, Tool, ToolChoice, Usage
+from routing.terms.request import JsonFormat, Message, Tool, ToolCall, ToolChoice, Usage
 from routing.wire import messages, seals
 from routing.wire.base import Unreadable
 from tests.routing.wire.answers import (
@@ -255,6 +255,27 @@ def test_a_call_without_a_name_of_its_own_gets_one():
     stream = messages.Stream()
     raw = streamed(stream, (ToolCallDelta(0, "{}", "", "look"),), PLAIN)
     assert b'"id": "toolu_01_0"' in raw
+
+
+def test_a_name_too_long_for_others_comes_back_as_the_client_gave_it():
+    long = "mcp__" + "a" * 80  # Anthropic takes 128 characters, OpenAI 64
+    call = {"type": "tool_use", "id": "t1", "name": long, "input": {}}
+    asked = read(
+        tools=[WEATHER, WEATHER | {"name": long}],
+        tool_choice={"type": "tool", "name": long},
+        messages=[*HI, {"role": "assistant", "content": [call]}],
+    )
+    passed_on = asked.request.tools[1].name
+    told = asked.told("01", 5)
+
+    assert len(passed_on) == 64
+    assert asked.request.tool_choice == ToolChoice("tool", passed_on)
+    assert asked.request.messages[1].content[0]["name"] == passed_on
+    answer = replace(PLAIN, output="", tool_calls=(ToolCall("t2", passed_on, {}),))
+    assert messages.answer(answer, told)["content"][0]["name"] == long
+    raw = streamed(messages.Stream(), (ToolCallDelta(0, "{}", "t2", passed_on),), answer, told)
+    assert f'"name": "{long}"'.encode() in raw
+    assert asked.told("01", 5).names.called("weather") == ("", "weather")
 
 
 def test_usage_that_is_told_late_reaches_the_sdk():
