@@ -3,8 +3,9 @@
 Months are of CORTEX_TIME_ZONE. Simulated money counts only while a scope has spent no real money in the month.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from routing import alerts
 from routing.models import Attempt, Budget, BudgetStep, Call
 from routing.terms.ids import floor_of
 from routing.terms.words import BudgetAction, Severity
+from routing.versions import bump_state
 
 BUDGET = "budget"  # kind of alerts
 # Where the sum of a scope's month stands: the first word of a scope → (rows with their own cost, the column that names it).
@@ -25,6 +27,7 @@ _SOURCES: dict[str, tuple[type[Model], str, str]] = {
     "client": (Call, "id", "client"),
     "project": (Call, "id", "project"),
     "task": (Call, "id", "task_type"),
+    "key": (Call, "id", "key_prefix"),
 }
 _AT_LIMIT = {
     BudgetAction.ALERT: "At its limit a person is told, and calls go on.",
@@ -70,11 +73,12 @@ def month_to_date(scopes: frozenset[str], now: datetime) -> dict[str, Spent]:
 
 
 def check(now: datetime) -> int:
-    """Tell of every step of a budget that its scope has reached and was not told of this month; how many."""
+    """Write down what each scope has spent this month, and tell of every step that it has reached and that was not told of yet; how many."""
     begin, end = month_of(now)
     alerts.resolve_older(BUDGET, begin)
     budgets = list(Budget.objects.filter(enabled=True).order_by("scope"))
     spent = month_to_date(frozenset(budget.scope for budget in budgets), now)
+    _write_down(budgets, spent, begin.date(), now)
     told = 0
     for budget in budgets:
         if budget.scope in spent:
@@ -84,6 +88,17 @@ def check(now: datetime) -> int:
                 if spent[budget.scope].usd * 100 >= budget.monthly_usd * step
             )
     return told
+
+
+def _write_down(budgets: list[Budget], spent: Mapping[str, Spent], month: date, now: datetime) -> None:
+    """The sums that `spent_scopes` goes by; every process reads anew when a limit is passed, raised, or left behind with its month."""
+    before = spent_scopes(now)
+    for budget in budgets:
+        usd = spent[budget.scope].usd if budget.scope in spent else Decimal(0)
+        if (budget.month, budget.spent_usd) != (month, usd):
+            Budget.objects.filter(pk=budget.pk).update(month=month, spent_usd=usd)
+    if spent_scopes(now) != before:
+        bump_state()
 
 
 @transaction.atomic

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from routing import budgets
-from routing.models import Alert, Attempt, Budget, Call
+from routing.models import Alert, Attempt, Budget, Call, StateVersion
 from routing.terms.ids import uuid7
 from routing.terms.words import BudgetAction, Role, Status
 
@@ -108,3 +108,25 @@ def test_a_budget_that_is_switched_off_says_nothing() -> None:
     budget(enabled=False)
     spent("60")
     assert budgets.check(NOW) == 0
+
+
+@pytest.mark.parametrize("scope", ["client:ci", "project:site", "task:talk", "provider:openai", "key:ck_ab12"])
+def test_a_limit_that_blocks_blocks_once_it_is_reached_and_not_before(scope: str) -> None:
+    budget(scope, "10", at_limit=BudgetAction.BLOCK)
+    spent("9.99", key_prefix="ck_ab12")
+    budgets.check(NOW)
+    assert budgets.spent_scopes(NOW) == frozenset()
+    spent("0.01", key_prefix="ck_ab12")
+    before = StateVersion.objects.get().state
+    budgets.check(NOW)
+    assert budgets.spent_scopes(NOW) == {scope}
+    assert StateVersion.objects.get().state > before, "every process is to read anew"
+    assert budgets.spent_scopes(NEXT) == frozenset(), "the next month begins anew"
+
+
+def test_a_raised_limit_frees_at_once() -> None:
+    made = budget(usd="10", at_limit=BudgetAction.BLOCK)
+    spent("10")
+    budgets.check(NOW)
+    Budget.objects.filter(pk=made.pk).update(monthly_usd=20)
+    assert budgets.spent_scopes(NOW) == frozenset()
