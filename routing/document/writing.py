@@ -8,8 +8,9 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
+from routing import alerts
 from routing import models as rows
-from routing.credentials import EMPTY
+from routing.credentials import EMPTY, alert_key
 from routing.document import rows as columns
 from routing.document.table import Part, Table, changed_keys
 
@@ -233,6 +234,8 @@ def _delete(section: str, part: Part, now: datetime) -> None:
         table: Any = rows.Model if section == "models" else rows.Credential
         named = {"slug": part["slug"]} if section == "models" else {"name": part["name"]}
         table.objects.filter(provider__slug=part["provider"], **named).delete()
+        if section == "credentials":
+            alerts.resolve(alert_key(part["provider"], part["name"]))
     else:
         table, field = _BY_NAME[section]
         table.objects.filter(**{field: part[field]}).delete()

@@ -18,6 +18,7 @@ from django.utils import timezone
 from routing import changes, credentials, snapshot
 from routing.audit import SYSTEM
 from routing.credentials import Access, Given, renewal
+from routing.document import Invalid
 from routing.models import Alert, AuditEvent, Credential, Revision, StateVersion
 from routing.terms.request import Ask
 from routing.terms.secret import Secret
@@ -133,6 +134,22 @@ def test_client_credentials_need_no_refresh_token(server: TokenServer) -> None:
     assert server.requests[0]["scope"] == "models"
 
 
+def test_the_client_s_secret_goes_by_either_name_where_it_is_the_only_one(server: TokenServer) -> None:
+    publish(server, secret=None, client_secret=CLIENT_SECRET, oauth={"grant": "client_credentials"})
+    renewal.renew_due(NOW)
+    assert token() == server.issued[0]
+
+
+def test_an_api_key_has_no_client_secret(server: TokenServer) -> None:
+    publish(server)
+    part = {"provider": "far", "name": "key", "kind": "api_key", "secret": "sk-1", "client_secret": "canary"}
+    with pytest.raises(Invalid) as refused:
+        changes.publish({"credentials": [part]}, by=SYSTEM, reason="", source="api")
+    (problem,) = refused.value.problems
+    assert (problem.path, "canary" in problem.message) == ("credentials[0].client_secret", False)
+    assert not Credential.objects.filter(name="key").exists()
+
+
 def test_a_token_whose_end_nobody_tells_is_used_until_the_provider_refuses_it(server: TokenServer) -> None:
     server.expires_in = None
     publish(server)
@@ -239,6 +256,14 @@ def test_signing_in_again_makes_it_ready_and_ends_the_alert(server: TokenServer)
     Credential.objects.update(refresh_at=NOW)
     renewal.renew_due(NOW)
     assert token() == server.issued[0]  # with the client's secret that was stored before
+    assert Alert.objects.get().resolved_at is not None
+
+
+def test_with_the_credential_its_alert_goes(server: TokenServer) -> None:
+    publish(server)
+    server.sessions.clear()
+    renewal.renew_due(NOW)
+    changes.remove("credentials", "far:main", by=SYSTEM, reason="", source="api")
     assert Alert.objects.get().resolved_at is not None
 
 
