@@ -152,7 +152,7 @@ def merge(table: Table, fragment: Mapping[str, list[Part]]) -> tuple[Table, list
             key = key_of(section, part)
             old = merged[section].get(key)
             whole = {**(old or {}), **part}
-            for name in ("timeouts", "price"):
+            for name in ("timeouts", "price", "next_price"):
                 if old is not None and old.get(name) and part.get(name):
                     whole[name] = {**old[name], **part[name]}
             try:

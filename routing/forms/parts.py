@@ -1,6 +1,7 @@
 """The forms of the table's parts, but for routes: what stands in the document, in a person's words."""
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -13,7 +14,7 @@ from routing.models import Provider, Quota, TaskType
 from routing.policy.table import TIERS
 from routing.terms.words import LabelSource, ProviderKind, SuccessFrom, TaskKind
 
-PRICES = ("input", "output", "cache_read", "cache_write")
+PRICES = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 LACKS = ModelPart.model_fields["lacks"].annotation.__args__[0].__args__  # type: ignore[union-attr]
 
 
@@ -148,8 +149,16 @@ class CredentialForm(PartForm):
 
 class ModelForm(PartForm):
     section = "models"
-    rare = ("lacks", "max_output_tokens", "deprecated_at", "imported")
-    places = {f"price.{name}": f"price_{name}" for name in PRICES} | {"price": "price_input"}
+    rare = (
+        *("price_cache_write_1h", "next_price_from", *(f"next_price_{name}" for name in PRICES)),
+        *("lacks", "max_output_tokens", "deprecated_at", "imported"),
+    )
+    places = {
+        **{f"{which}.{name}": f"{which}_{name}" for which in ("price", "next_price") for name in PRICES},
+        "price": "price_input",
+        "next_price": "next_price_input",
+        "next_price.valid_from": "next_price_from",
+    }
 
     provider = Named(Provider, label="Provider")
     slug = forms.CharField(max_length=120, help_text="What routes call it by. It stays when the vendor's name changes.")
@@ -191,6 +200,30 @@ class ModelForm(PartForm):
     price_cache_write = forms.DecimalField(
         label="… written to a cache", required=False, min_value=0, max_digits=20, decimal_places=10
     )
+    price_cache_write_1h = forms.DecimalField(
+        label="… written to a cache for an hour", required=False, min_value=0, max_digits=20, decimal_places=10
+    )
+    next_price_from = forms.DateField(
+        label="Another price of your own, from",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text="It takes the place of the one above on that day.",
+    )
+    next_price_input = forms.DecimalField(
+        label="From then, per 1M tokens in", required=False, min_value=0, max_digits=20, decimal_places=10
+    )
+    next_price_output = forms.DecimalField(
+        label="From then, out", required=False, min_value=0, max_digits=20, decimal_places=10
+    )
+    next_price_cache_read = forms.DecimalField(
+        label="From then, read from a cache", required=False, min_value=0, max_digits=20, decimal_places=10
+    )
+    next_price_cache_write = forms.DecimalField(
+        label="From then, written to a cache", required=False, min_value=0, max_digits=20, decimal_places=10
+    )
+    next_price_cache_write_1h = forms.DecimalField(
+        label="From then, written for an hour", required=False, min_value=0, max_digits=20, decimal_places=10
+    )
     lacks = forms.MultipleChoiceField(
         label="It cannot do", required=False, choices=_words(LACKS), widget=forms.CheckboxSelectMultiple
     )
@@ -204,23 +237,36 @@ class ModelForm(PartForm):
 
     @classmethod
     def filled(cls, part: Mapping[str, Any]) -> dict[str, Any]:
-        price = part["price"] or {}
-        return {**part, "quota": part["quota"] or "", **{f"price_{name}": price.get(name) for name in PRICES}}
+        own, coming = part["price"] or {}, part["next_price"] or {}
+        prices = {f"price_{name}": own.get(name) for name in PRICES}
+        prices |= {f"next_price_{name}": coming.get(name) for name in PRICES}
+        return {**part, "quota": part["quota"] or "", **prices, "next_price_from": coming.get("valid_from")}
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        prices = {name: data.get(f"price_{name}") for name in PRICES}
-        if any(value is not None for value in prices.values()):
-            for name in ("input", "output"):
-                if prices[name] is None and f"price_{name}" not in self.errors:
-                    self.add_error(f"price_{name}", "A price of your own needs both, in and out.")
+        for which, needed in (("price", ("input", "output")), ("next_price", ("input", "output", "from"))):
+            given = [data.get(f"{which}_{name}") for name in (*PRICES, "from")]
+            for name in needed if any(value is not None for value in given) else ():
+                if data.get(f"{which}_{name}") is None and f"{which}_{name}" not in self.errors:
+                    whole = "both, in and out" if which == "price" else "its day and both, in and out"
+                    self.add_error(f"{which}_{name}", f"A price of your own needs {whole}.")
         return data
 
     def said(self, data: dict[str, Any]) -> dict[str, Any]:
-        prices = {name: data.pop(f"price_{name}") for name in PRICES}
+        own, coming = ({name: data.pop(f"{which}_{name}") for name in PRICES} for which in ("price", "next_price"))
+        valid_from = data.pop("next_price_from")
         days = {name: data[name] and data[name].isoformat() for name in ("retire_at", "deprecated_at")}
-        own = {name: None if value is None else format(value, "f") for name, value in prices.items()}
-        return {**data, **days, "price": own if prices["input"] is not None else None}
+        prices = {"price": _price(own), "next_price": None}
+        if valid_from is not None:
+            prices["next_price"] = {**(_price(coming) or {}), "valid_from": valid_from.isoformat()}
+        return {**data, **days, **prices}
+
+
+def _price(amounts: Mapping[str, Decimal | None]) -> dict[str, str | None] | None:
+    """As the document says it; tiers of long contexts are left as they are."""
+    if amounts["input"] is None:
+        return None
+    return {name: None if value is None else format(value, "f") for name, value in amounts.items()}
 
 
 class QuotaForm(PartForm):
