@@ -2,7 +2,21 @@
 
 from django.urls import URLPattern, path
 
-from routing.views import alerts, audit, calls, clients, edit, history, models, route_test
+from routing.views import (
+    alerts,
+    audit,
+    calls,
+    clients,
+    edit,
+    history,
+    models,
+    parts,
+    providers,
+    quotas,
+    route_test,
+    task_types,
+    upkeep,
+)
 
 urlpatterns: list[URLPattern] = [
     path("routing/new", edit.new, name="route-new"),
@@ -18,7 +32,27 @@ urlpatterns: list[URLPattern] = [
     path("calls/<str:request_id>/", calls.call, name="call"),
     path("calls/<str:request_id>/verdict", calls.verdict, name="call-verdict"),
     path("models/", models.models, name="models"),
-    path("models/<path:provider>/reset", models.reset, name="provider-reset"),
+    path("models/<path:key>/", models.model, name="model"),
+    path("providers/", providers.providers, name="providers"),
+    path("providers/reset", providers.reset_all, name="providers-reset"),
+    path("providers/<path:provider>/reset", providers.reset, name="provider-reset"),
+    path("providers/<path:provider>/ping", upkeep.ping, name="provider-ping"),
+    path("providers/<path:provider>/discover", upkeep.discover, name="provider-discover"),
+    path("providers/<path:provider>/local", upkeep.switch_local, name="provider-local"),
+    path("quotas/", quotas.every, name="quotas"),
+    path("quotas/<path:slug>/exhaust", quotas.exhaust, name="quota-exhaust"),
+    path("quotas/<path:slug>/release", quotas.release, name="quota-release"),
+    path("task-types/", task_types.every, name="task-types"),
+    # The editors of everything but routes. Credentials first: only an admin opens theirs.
+    path("table/credentials/new", parts.new_credential, name="credential-new"),
+    path("table/credentials/<path:key>/edit", parts.edit_credential, name="credential-edit"),
+    path("table/credentials/<path:key>/remove", parts.remove_credential, name="credential-remove"),
+    path("table/credentials/<path:key>/secret", providers.secret, name="credential-secret"),
+    path("table/credentials/<path:key>/test", upkeep.test_credential, name="credential-test"),
+    path("table/credentials/<path:key>/forget", providers.forget, name="credential-forget"),
+    path("table/<str:section>/new", parts.new, name="part-new"),
+    path("table/<str:section>/<path:key>/edit", parts.edit, name="part-edit"),
+    path("table/<str:section>/<path:key>/remove", parts.remove, name="part-remove"),
     path("clients/", clients.every, name="clients"),
     path("clients/keys", clients.create_key, name="key-create"),
     path("clients/keys/<str:prefix>/revoke", clients.revoke_key, name="key-revoke"),

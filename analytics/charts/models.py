@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analytics.charts.plot import Plot, end_labels, layout, line, model, percent, slug, usd
+from analytics.charts.plot import Plot, end_labels, layout, line, model, percent, share_axis, slug, usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def success_over_time(series: Mapping[str, Sequence[Point]]) -> Plot:
     low = max(0.0, math.floor(min([point.low for point in every] or [0.0]) * 20) / 20)
     data = [_success_line(key, points) for key, points in shown.items()]
     ends = {slug(key): (points[-1].day.isoformat(), points[-1].share, model(key)) for key, points in shown.items()}
-    y = {"tickformat": ".0%", "range": [low - 0.02, 1.005]}
+    y = share_axis(low - 0.02)
     days = sorted({point.day for point in every})
     x: dict[str, Any] = {"type": "date", "tickformat": "%-d %b", "nticks": 6}
     if days:
@@ -100,7 +100,7 @@ def success_against_cost(standings: Sequence[Standing]) -> Plot:
         x |= _log_ticks(min(lows), max(highs))
     else:
         x |= {"range": [0, max(highs or [1.0]) * 1.25], "nticks": 6}
-    y = {"tickformat": ".0%", "range": [low, 1.005], "title": {"text": "success"}}
+    y = {**share_axis(low), "title": {"text": "success"}}
     rows = [
         [slug(one.key), percent(one.success), f"{percent(one.success_low)} – {percent(one.success_high)}", f"{one.n:,}",
          usd(one.cost), f"{usd(one.cost_low)} – {usd(one.cost_high)}" if one.cost_low is not None else "–"]

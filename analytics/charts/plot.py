@@ -39,7 +39,14 @@ def slug(key: str) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    return "–" if share is None else f"{100 * share:.{digits}f}%".replace("-", "−")
+    return "–" if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%".replace("-", "−")
+
+
+def share_axis(low: float) -> dict[str, Any]:
+    """An axis of shares from `low` to 1, its ticks written as everywhere else: "80 %"."""
+    step = 0.05 if low > 0.7 else 0.1 if low > 0.4 else 0.2
+    ticks = [tick for n in range(21) if (tick := round(1 - n * step, 2)) >= max(low, 0.0)]
+    return {"tickvals": ticks, "ticktext": [percent(tick, 0) for tick in ticks], "range": [low, 1.005]}
 
 
 def usd(amount: float | None) -> str:

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from analytics import pulse, queries
-from routing import alerts, catalogue
+from routing import alerts, catalogue, snapshot
 from routing import queries as state
 from routing.catalogue import ModelNow
 from routing.models import Quota, Revision, TaskType
@@ -37,12 +37,13 @@ class Window:
     """How full a usage window is."""
 
     name: str
-    percent: float
+    percent: float | None  # None: unknown
     kind: str
+    reason: str = ""  # why it is unknown
 
     @property
     def share(self) -> float:
-        return self.percent / 100
+        return (self.percent or 0) / 100
 
     @property
     def said(self) -> str:
@@ -79,6 +80,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         ],
         "reachable": any(boot["recommended"].values()),
         "providers": _providers(),
+        "marks": [step.above / 100 for step in curve.steps[1:]] if (curve := snapshot.fresh().table.curve) else [],
         "quotas": Quota.objects.filter(exhausted=True).exclude(resets_at__lte=now).order_by("slug"),
         "pulse": (measured := pulse.pulse(now)),
         "stats": _stats(measured),
@@ -94,10 +96,10 @@ def _providers() -> list[ProviderNow]:
     known, models = state.status(), catalogue.models_now().values()
     windows: dict[str, list[Window]] = {}
     for each in known["usage"]:
-        if each["percent"] is None:
-            continue
-        kind = "bad" if each["percent"] >= FULL else "warn" if each["percent"] >= WATCHING else "good"
-        windows.setdefault(each["provider"], []).append(Window(each["window"], each["percent"], kind))
+        percent = each["percent"] or 0
+        kind = "bad" if percent >= FULL else "warn" if percent >= WATCHING else "good"
+        window = Window(each["window"], each["percent"], kind, each["reason"])
+        windows.setdefault(each["provider"], []).append(window)
     found = [
         ProviderNow(
             slug=each["provider"],

@@ -25,6 +25,7 @@ from django.utils.safestring import SafeString, mark_safe
 register = template.Library()
 
 UNKNOWN = "–"
+PERCENT = "\N{NO-BREAK SPACE}%"
 SPRITE = "vendor/tabler-icons/sprite.svg"
 
 # What a state means to a reader, and the word for it where the bare word would not do. Kinds: good, warn, bad, info, off.
@@ -94,16 +95,23 @@ def ms(value: Any) -> str:
 
 @register.filter
 def pct(share: Any, decimals: int = 1) -> str:
-    """A share between 0 and 1 in percent. Only a true 0 or 1 reads "0%" or "100%": 0.9999 is ">99.9%"."""
+    """A share between 0 and 1 in percent. Only a true 0 or 1 reads "0 %" or "100 %": 0.9999 is ">99.9 %"."""
     known = _known(share)
     if known is None:
         return UNKNOWN
     edge = 10.0 ** -(decimals + 2) / 2
     if 0 < known < edge:
-        return f"<{10.0**-decimals:.{decimals}f}%"
+        return f"<{10.0**-decimals:.{decimals}f}{PERCENT}"
     if 1 - edge < known < 1:
-        return f">{100 - 10.0**-decimals:.{decimals}f}%"
-    return f"{known * 100:.0f}%" if known in (0, 1) else f"{known * 100:.{decimals}f}%"
+        return f">{100 - 10.0**-decimals:.{decimals}f}{PERCENT}"
+    return f"{known * 100:.{0 if known in (0, 1) else decimals}f}{PERCENT}"
+
+
+@register.filter
+def percent(value: Any) -> str:
+    """A number of per cent as it was read: "92 %", "92.5 %"."""
+    known = _known(value)
+    return UNKNOWN if known is None else f"{known:.1f}".removesuffix(".0") + PERCENT
 
 
 @register.filter
@@ -130,8 +138,8 @@ def _points(share: float) -> str:
 
 
 def _relative(share: float) -> str:
-    """ "12.5%", and "11 ×" where percent would only be a long number."""
-    return f"{share * 100:.1f}%" if share < 10 else f"{share + 1:.0f} ×"
+    """ "12.5 %", and "11 ×" where percent would only be a long number."""
+    return f"{share * 100:.1f}{PERCENT}" if share < 10 else f"{share + 1:.0f} ×"
 
 
 @register.filter
@@ -206,6 +214,12 @@ def model_colour(model: Any) -> int:
 def slug_of(model: Any) -> str:
     """ "codex" of "openai:codex": what a chip writes large."""
     return str(model).partition(":")[2] or str(model)
+
+
+@register.filter
+def slugs(models: Sequence[Any]) -> str:
+    """Several models in one line, by their slugs."""
+    return ", ".join(map(slug_of, models))
 
 
 @register.filter

@@ -103,6 +103,14 @@ class ExplainForm(forms.Form):
     author = forms.CharField(
         label="Written by", required=False, max_length=241, help_text="The model whose work is to be reviewed."
     )
+    size = forms.IntegerField(
+        label="Prompt, tokens",
+        required=False,
+        min_value=0,
+        max_value=100_000_000,
+        help_text="Models with a smaller window are skipped.",
+    )
+    max_tokens = forms.IntegerField(label="Answer at most", required=False, min_value=1, max_value=100_000_000)
     background = forms.BooleanField(label="Background work", required=False)
     alone = forms.BooleanField(label="No fallback", required=False)
 
@@ -112,7 +120,8 @@ class ExplainForm(forms.Form):
         is_phrase = " " in data["override"].strip()
         return Wish(
             messages=(),
-            size_bytes=0,
+            size_bytes=4 * (data["size"] or 0),  # as a call's size is estimated: four bytes a token
+            max_tokens=data["max_tokens"],
             task_type=data["task_type"],
             project=data["project"] or None,
             context=tuple(word for word in re.split(r"[\s,]+", data["context"]) if word),

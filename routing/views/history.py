@@ -69,7 +69,9 @@ def compare(request: HttpRequest) -> HttpResponse:
         lines = wording.lines(changes.compare(before, after))
     except changes.Unknown as error:
         raise Http404(str(error)) from error
+    labels = [f"Revision {number}" if number else "Nothing yet" for number in (before, after)]
     context = {"before": before, "after": after, "lines": lines, "current": current}
+    context |= {"before_label": labels[0], "after_label": labels[1]}
     return render(request, "routing/compare.html", context)
 
 

@@ -1,58 +1,59 @@
-"""Models and providers: the tier matrix, each provider with its credentials and models, and the end of its cooldowns."""
+"""Models: the catalogue with its tiers and roles, what ends soon, and one model in full with the chain that follows it."""
 
 from dataclasses import dataclass
 
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 
-from routing import catalogue, circuits, queries
-from routing.catalogue import ModelNow
-from routing.models import Provider, Quota
+from routing import inventory
+from routing.forms import CatalogueFilter
+from routing.inventory import Entry
 from routing.policy.table import TIERS
-from routing.terms.words import Group
-from routing.views.access import actor, page
+from routing.views.access import page
+
+ENDING = ("retired", "retiring", "deprecated")
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderCard:
-    row: Provider
-    now: dict[str, object]  # as GET /status tells it
-    models: list[ModelNow]
+class Tier:
+    """A row of the matrix: what each provider has in this tier."""
+
+    name: str
+    cells: list[list[Entry]]
 
 
 @page()
 def models(request: HttpRequest) -> HttpResponse:
-    known = list(catalogue.models_now().values())
-    state = {each["provider"]: each for each in queries.status()["providers"]}
-    cards = [
-        ProviderCard(row, state[row.slug], [model for model in known if model.provider == row.slug])
-        for row in Provider.objects.order_by("imported", "slug")
-        if row.slug in state
-    ]
-    providers = [card.row.slug for card in cards if any(model.tier in TIERS for model in card.models)]
+    """The whole catalogue, or the rows that fit where htmx asks."""
+    known = inventory.entries()
+    form = CatalogueFilter(request.GET, entries=known)
+    providers = list(dict.fromkeys(each.now.provider for each in known if each.now.tier in TIERS))
     context = {
-        "cards": cards,
+        "form": form,
+        "entries": [each for each in known if form.takes(each)],
+        "total": len(known),
         "providers": providers,
-        "tiers": [(tier, [_of(known, tier, provider) for provider in providers]) for tier in TIERS],
-        "roles": sorted((model for model in known if model.role), key=lambda model: model.role),
-        "quotas": Quota.objects.order_by("slug"),
+        "tiers": [Tier(tier, [_cell(known, tier, provider) for provider in providers]) for tier in TIERS],
+        "roles": sorted((each for each in known if each.now.role), key=lambda each: each.now.role),
+        "ending": sorted(
+            (each for each in known if each.lifecycle in ENDING and each.now.enabled),
+            key=lambda each: (not each.routes, each.days_left is None, each.days_left),
+        ),
     }
-    return render(request, "routing/models.html", context)
+    part = "#rows" if request.htmx else ""  # type: ignore[attr-defined]
+    return render(request, f"routing/models.html{part}", context)
 
 
-def _of(known: list[ModelNow], tier: str, provider: str) -> list[ModelNow]:
-    return [model for model in known if model.tier == tier and model.provider == provider]
+def _cell(known: list[Entry], tier: str, provider: str) -> list[Entry]:
+    return [each for each in known if each.now.tier == tier and each.now.provider == provider]
 
 
-@page(Group.OPERATOR, "POST")
-def reset(request: HttpRequest, provider: str) -> HttpResponse:
-    """End the provider's cooldowns, circuits and not-ready marks, on every worker."""
-    if not Provider.objects.filter(slug=provider).exists():
-        raise Http404(f"There is no provider {provider!r}.")
-    ended = circuits.reset(provider, by=actor(request))
-    if ended:
-        messages.success(request, f"{provider}: {ended} rest{'' if ended == 1 else 's'} ended. Calls go there again.")
-    else:
-        messages.info(request, f"{provider}: nothing was resting.")
-    return redirect("models")
+@page()
+def model(request: HttpRequest, key: str) -> HttpResponse:
+    """One model: what it is, what it costs since when, who uses it, and what is tried when it fails."""
+    entry = next((each for each in inventory.entries() if each.now.key == key), None)
+    if entry is None:
+        raise Http404(f"There is no model {key!r}.")
+    chain = inventory.chain_of(key)
+    context = {"entry": entry, "chain": chain, "has_api_key": not chain or chain[-1].reason != "no API key"}
+    return render(request, "routing/model.html", context)

@@ -1,5 +1,6 @@
 """Route test: who would serve a call, and why each other model is skipped. Asks what `POST /route/explain` asks; calls nobody."""
 
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -33,6 +34,8 @@ def _plan(form: ExplainForm) -> dict[str, Any]:
     known = snapshot.fresh()
     ask = asked(known.table, form.wish(), Caller("", "", frozenset())).ask
     made = queries.explain(ask)
+    for each in made["skipped"]:
+        each["until"] = each["until"] and datetime.fromisoformat(each["until"])
     steps = [each for each in made["skipped"] if each["reason"] != SkipReason.NOT_IN_ROUTE]
     others = [each for each in made["skipped"] if each["reason"] == SkipReason.NOT_IN_ROUTE]
     return {**made, "steps": steps, "others": others, "task": known.table.task_types[made["task_type"]]}

@@ -24,6 +24,9 @@ SECTIONS = {
 _TELLING = {
     "providers": ("kind", "base_url"),
     "models": ("upstream_id", "tier", "role"),
+    "quotas": ("name", "windows"),
+    "curves": ("steps",),
+    "projects": ("name",),
     "routes": ("steps", "note"),
     "task_types": ("name",),
     "rules": ("task_type",),
@@ -64,6 +67,17 @@ def _part(section: str, part: Mapping[str, Any] | None) -> str | None:
     return " · ".join(text for text in told if text) or "there"
 
 
+def _one(value: Mapping[str, Any]) -> str:
+    """A step of a curve as "80 %: sonnet, codex", a window of a quota as "weekly: 500 calls"."""
+    if "allowed" in value:
+        note = f" ({value['note']})" if value.get("note") else ""
+        return f"{value['from']:g} %: {', '.join(value['allowed']) or 'nothing'}{note}"
+    if "unit" in value:
+        limit = f"{value['limit']:,} {value['unit']}" if value.get("limit") else "no limit"
+        return f"{value['name']}: {limit}" + (f" in {value['hours']:g} h" if value.get("hours") else "")
+    return _text(dict(value)) or "–"
+
+
 def _text(value: Any, field: str = "") -> str | None:
     if value is None or value == "" or value == []:
         return None
@@ -71,6 +85,8 @@ def _text(value: Any, field: str = "") -> str | None:
         return "yes" if value else "no"
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return (" → " if field == "steps" else ", ").join(value)
+    if isinstance(value, list) and all(isinstance(each, dict) for each in value):
+        return "; ".join(_one(each) for each in value)
     if isinstance(value, dict):
         return ", ".join(f"{name} {_text(each)}" for name, each in value.items() if each is not None)
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else str(value)

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from analytics.charts import models, nights, spend
-from analytics.charts.plot import LABEL_PX, PLOT_PX, Plot, e_value, end_labels
+from analytics.charts.plot import LABEL_PX, PLOT_PX, Plot, e_value, end_labels, share_axis
 
 DAY = dt.date(2026, 11, 16)
 TRAIL: list[dict[str, Any]] = [
@@ -87,3 +87,13 @@ def test_the_cheapest_models_of_many_are_drawn_together_and_nothing_is_lost() ->
     assert [bar["name"] for bar in plot.figure["data"]][-1] == "others"
     assert sum(sum(bar["y"]) for bar in plot.figure["data"]) == sum(range(12))
     assert plot.rows[0][-1] == "$66.00"
+
+
+@pytest.mark.parametrize(
+    ("low", "first", "last"),
+    [(0.83, "85", "100"), (0.5, "50", "100"), (0.0, "0", "100"), (-0.02, "0", "100")],
+)
+def test_an_axis_of_shares_is_written_in_per_cent_as_everywhere(low: float, first: str, last: str) -> None:
+    axis = share_axis(low)
+    assert (axis["ticktext"][-1], axis["ticktext"][0]) == (f"{first}\N{NO-BREAK SPACE}%", f"{last}\N{NO-BREAK SPACE}%")
+    assert all(tick >= low for tick in axis["tickvals"])

@@ -67,8 +67,8 @@ def test_a_duration_keeps_its_unit(value: Any, text: str) -> None:
 @pytest.mark.parametrize(
     ("share", "text"),
     [
-        (None, "–"), (0, "0%"), (1, "100%"), (0.978, "97.8%"), (Decimal("0.978"), "97.8%"), (0.0004, "<0.1%"),
-        (0.9999, ">99.9%"), (0.9994, "99.9%"), (float("inf"), "–"),
+        (None, "–"), (0, "0 %"), (1, "100 %"), (0.978, "97.8 %"), (Decimal("0.978"), "97.8 %"), (0.0004, "<0.1 %"),
+        (0.9999, ">99.9 %"), (0.9994, "99.9 %"), (float("inf"), "–"),
     ],
 )  # fmt: skip
 def test_only_a_true_0_or_1_reads_as_none_or_all(share: Any, text: str) -> None:
@@ -79,7 +79,7 @@ def test_only_a_true_0_or_1_reads_as_none_or_all(share: Any, text: str) -> None:
     ("value", "kind", "text"),
     [
         (0.032, "points", "+3.2 points"), (-0.1, "points", "−10.0 points"), (0, "points", "±0.0 points"), (None, "ms", "–"),
-        (0.041, "pct", "+4.1%"), (39, "pct", "+40 ×"), (-210, "ms", "−210 ms"), (Decimal("-12.5"), "money", "−$12.50"),
+        (0.041, "pct", "+4.1 %"), (39, "pct", "+40 ×"), (-210, "ms", "−210 ms"), (Decimal("-12.5"), "money", "−$12.50"),
         (1500, "count", "+1,500"),
     ],
 )  # fmt: skip
@@ -158,15 +158,15 @@ def test_a_sparkline_breaks_where_it_is_unknown() -> None:
 
 def test_a_rate_never_stands_without_its_n() -> None:
     html = render('{% include "_rate.html" with rate=0.3 n=70 low=0.2 high=0.42 only %}')
-    assert "30.0%" in html
+    assert "30.0 %" in html
     assert "n 70" in html
-    assert "20.0% – 42.0%" in html
+    assert "20.0 % – 42.0 %" in html
 
 
 def test_an_unknown_rate_says_why_and_is_not_0() -> None:
     html = render('{% include "_rate.html" with rate=None n=3 reason="needs 100 graded calls" only %}')
     assert 'title="needs 100 graded calls"' in html
-    assert "0%" not in html
+    assert "0 %" not in html
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,13 @@ def pages() -> dict[str, str]:
 def _sample(name: str, converter: Any) -> Any:
     if type(converter).__name__ == "IntConverter":
         return 1
-    return {"task": "vibe_coding", "slug": "vibe_coding", "form": "csv"}.get(name, SAMPLES.get(name, "x"))
+    return {
+        "task": "vibe_coding",
+        "slug": "vibe_coding",
+        "form": "csv",
+        "section": "models",
+        "key": "openai:codex",
+    }.get(name, SAMPLES.get(name, "x"))
 
 
 def _walk(resolver: Any, space: str) -> Iterator[tuple[URLPattern, str]]:

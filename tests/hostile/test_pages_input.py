@@ -59,7 +59,7 @@ def test_any_name_in_an_address_is_found_or_not(admin: Client) -> None:
     before = counts()
     for prefix, suffix in (
         ("/routing/", "/edit"), ("/routing/", "/models"), ("/routing/", "/remove"), ("/tasks/", "/"), ("/reviews/", "/"), ("/reviews/2026-W47/", ""),
-        ("/history/", "/"), ("/history/", "/restore"), ("/calls/", "/"), ("/calls/", "/verdict"), ("/models/", "/reset"),
+        ("/history/", "/"), ("/history/", "/restore"), ("/calls/", "/"), ("/calls/", "/verdict"), ("/providers/", "/reset"), ("/models/", "/"),
         ("/clients/keys/", "/revoke"), ("/proposals/", "/"), ("/proposals/", "/approve"), ("/", ""),
     ):  # fmt: skip
         for value in ODD:
@@ -112,7 +112,7 @@ def test_a_removal_and_a_restore_want_a_reason_that_can_be_kept(admin: Client) -
     for address in (
         "/routing/vibe_coding/remove",
         "/history/1/restore",
-        "/models/anthropic/reset",
+        "/providers/anthropic/reset",
         "/audit/verify",
         "/proposals/1/approve",
     ):

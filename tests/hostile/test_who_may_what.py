@@ -46,6 +46,9 @@ PAGES: dict[str, tuple[Group, str]] = {
     "model": (READ, "GET"),
     "providers": (READ, "GET"),
     "providers-reset": (OPERATE, "POST"),
+    "provider-ping": (OPERATE, "POST"),
+    "provider-discover": (OPERATE, "POST"),
+    "provider-local": (OPERATE, "POST"),
     "provider-reset": (OPERATE, "POST"),
     "quotas": (READ, "GET"),
     "quota-exhaust": (OPERATE, "POST"),
@@ -58,6 +61,7 @@ PAGES: dict[str, tuple[Group, str]] = {
     "credential-edit": (RULE, "GET POST"),
     "credential-remove": (RULE, "POST"),
     "credential-secret": (RULE, "GET POST"),
+    "credential-test": (OPERATE, "POST"),
     "credential-forget": (RULE, "POST"),
     "clients": (READ, "GET"),
     "key-create": (RULE, "POST"),
@@ -231,7 +235,8 @@ def test_an_operation_opens_for_its_scope_alone(world: World, key_with: Callable
             )
             if scope == needed:
                 assert answer.status_code not in (401, 403), place
-                assert answer.status_code < 500, place
+                # 502: another's server, which the operation had to ask, is not there
+                assert answer.status_code < 500 or answer.status_code == 502, place
             else:
                 assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden"), place
 

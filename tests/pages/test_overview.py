@@ -19,7 +19,20 @@ from tests.pages.conftest import NARROW, World
 from tests.pages.test_calls import record
 
 ClientOf = Callable[[Group], Client]
-PAGES = ("/", "/routing/", "/route-test/?task_type=coding", "/history/", "/calls/", "/models/", "/clients/", "/alerts/")
+PAGES = (
+    *(
+        "/",
+        "/routing/",
+        "/route-test/?task_type=coding",
+        "/history/",
+        "/history/compare",
+        "/history/1/",
+        "/calls/",
+        "/alerts/",
+        "/reviews/",
+    ),
+    *("/models/", "/models/openai:codex/", "/providers/", "/quotas/", "/task-types/", "/clients/"),
+)
 
 
 def rest(provider: str, model: str = "") -> datetime:
@@ -68,9 +81,7 @@ def test_an_unknown_is_not_nought(client_of: ClientOf) -> None:
     assert stats == {"Calls, 24 h": 0, "Success, 7 nights": None, "p95, 24 h": None, "Spend, 24 h": None}
 
 
-@pytest.mark.parametrize(
-    "address", [*PAGES, "/history/1/", "/history/compare", "/routing/bulk_ops/edit", "/routing/new", "/audit/"]
-)
+@pytest.mark.parametrize("address", [*PAGES, "/routing/bulk_ops/edit", "/routing/new", "/audit/"])
 def test_a_page_opens_for_an_admin_and_sends_a_visitor_to_the_log_in(client_of: ClientOf, address: str) -> None:
     assert client_of(Group.ADMIN).get(address).status_code == 200
     assert Client().get(address).headers["location"].startswith("/account/login/?next=/")
@@ -84,7 +95,7 @@ def test_a_page_opens_for_an_admin_and_sends_a_visitor_to_the_log_in(client_of: 
         ("/routing/new", Group.OPERATOR),
         ("/history/1/restore", Group.OPERATOR),
         ("/calls/x/verdict", Group.OPERATOR),
-        ("/models/openai/reset", Group.OPERATOR),
+        ("/providers/openai/reset", Group.OPERATOR),
         ("/clients/keys", Group.ADMIN),
         ("/clients/keys/ck_none/revoke", Group.ADMIN),
         ("/audit/", Group.ADMIN),
@@ -100,7 +111,7 @@ def test_who_may_what(client_of: ClientOf, address: str, least: Group, group: Gr
 
 
 @pytest.mark.parametrize(
-    "address", ["/history/1/restore", "/calls/x/verdict", "/models/openai/reset", "/clients/keys", "/audit/verify"]
+    "address", ["/history/1/restore", "/calls/x/verdict", "/providers/openai/reset", "/clients/keys", "/audit/verify"]
 )
 def test_what_changes_something_is_no_get(client_of: ClientOf, address: str) -> None:
     assert client_of(Group.ADMIN).get(address).status_code == 405
@@ -108,7 +119,7 @@ def test_what_changes_something_is_no_get(client_of: ClientOf, address: str) -> 
 
 def test_a_reset_ends_a_providers_rests(client_of: ClientOf) -> None:
     rest("openai", "codex")
-    answer = client_of(Group.OPERATOR).post("/models/openai/reset", follow=True)
+    answer = client_of(Group.OPERATOR).post("/providers/openai/reset", follow=True)
     assert "1 rest ended" in answer.content.decode()
     assert not Cooldown.objects.exists()
 

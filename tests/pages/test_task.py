@@ -59,7 +59,7 @@ def test_a_running_exploration_is_shown_with_what_is_left_of_it(world: World, cl
     until = proved().as_of + 30 * DAY
     explorations.start(TASK, share=0.1, challengers=["anthropic:haiku"], usd_cap=3, until=until, by=SYSTEM, reason="t")  # type: ignore[arg-type]
     said = client_of(Group.VIEWER).get(ADDRESS).content.decode()
-    assert "10.0% of the work items to" in said
+    assert "10.0 % of the work items to" in said
     assert "of $3.00 spent" in said
 
 
