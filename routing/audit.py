@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from routing.models import AuditEvent, AuditHead
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 GENESIS = "0" * 64
+BROKEN = "broken"  # in place of the head's seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def write(
         )
     AuditHead.objects.bulk_create([AuditHead()], ignore_conflicts=True)
     head = AuditHead.objects.select_for_update().get(pk=1)
+    is_sound = _is_sealed(head)
     event = AuditEvent(
         sequence=head.count + 1,
         at=timezone.now(),
@@ -84,8 +86,17 @@ def write(
     event.hash = _hash(event)
     event.save(force_insert=True)
     head.count, head.hash = event.sequence, event.hash
-    head.hmac = seals(_sealed(head), "audit head")[0]
+    head.hmac = seals(_sealed(head), "audit head")[0] if is_sound else BROKEN
     head.save()
+    return event
+
+
+@transaction.atomic
+def reseal(*, by: Actor, reason: str) -> AuditEvent:
+    """Begin to trust the head again, by an event that says who did and why: after its key was lost, or what broke it is understood."""
+    event = write("audit.reseal", "audit", by=by, before={"problem": verify().problem}, reason=reason)
+    head = AuditHead.objects.get(pk=1)
+    AuditHead.objects.filter(pk=1).update(hmac=seals(_sealed(head), "audit head")[0])
     return event
 
 
@@ -120,13 +131,20 @@ def _problem(event: AuditEvent, sequence: int, previous: str) -> str:
 def _head_problem(head: AuditHead, count: int, last: str) -> str:
     if head.count == 0 and count == 0 and head.hash == GENESIS:
         return ""
-    if not any(hmac.compare_digest(head.hmac, seal) for seal in seals(_sealed(head), "audit head")):
+    if not _is_sealed(head):
         return "The head was changed by something that does not hold the key, or its key left CORTEX_ENCRYPTION_KEYS."
     if head.count != count:
         return f"The head counts {head.count} events, the chain has {count}."
     if head.hash != last:
         return "The last event is not the one that the head names."
     return ""
+
+
+def _is_sealed(head: AuditHead) -> bool:
+    """Whether a holder of a key wrote the head. A head that was forged stays so: the events that follow do not seal it again."""
+    if head.count == 0 and head.hash == GENESIS and not head.hmac:
+        return True
+    return any(hmac.compare_digest(head.hmac, seal) for seal in seals(_sealed(head), "audit head"))
 
 
 def _sealed(head: AuditHead) -> str:

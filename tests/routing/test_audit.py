@@ -109,6 +109,20 @@ def test_a_head_put_back_together_with_its_tail_cut_needs_the_key() -> None:
     assert not audit.verify().ok
 
 
+def test_a_forged_head_stays_found_whatever_is_written_after_it() -> None:
+    last = AuditEvent.objects.get(sequence=4)
+    tamper("DELETE FROM routing_auditevent WHERE sequence = 5")
+    AuditHead.objects.update(count=4, hash=last.hash)
+    for _ in range(2):
+        audit.write("x", "y", by=SYSTEM)
+        assert audit.verify().problem.startswith("The head was changed")
+    call_command("audit", "reseal", "--reason", "the copy of last night was put back")
+    assert audit.verify().ok
+    event = AuditEvent.objects.latest("sequence")
+    assert (event.action, event.reason) == ("audit.reseal", "the copy of last night was put back")
+    assert event.before["problem"].startswith("The head was changed")
+
+
 def test_the_database_refuses_to_change_or_delete_an_event() -> None:
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
         AuditEvent.objects.filter(sequence=1).update(reason="x")

@@ -1,4 +1,4 @@
-"""`manage.py audit verify`: is the chain of audit events whole?"""
+"""`manage.py audit verify`: is the chain of audit events whole? `audit reseal`: trust its head again."""
 
 import json
 from argparse import ArgumentParser
@@ -17,8 +17,16 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True)
         verify = actions.add_parser("verify", help="read the whole chain and its sealed head")
         verify.add_argument("--json", action="store_true")
+        reseal = actions.add_parser(
+            "reseal", help="after its key was lost, or what broke it is understood: trust the head again"
+        )
+        reseal.add_argument("--reason", required=True, help="what happened; it stands in the event")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["action"] == "reseal":
+            event = audit.reseal(by=audit.SYSTEM, reason=options["reason"])
+            self.stdout.write(f"Event {event.sequence} says so, and the head is sealed again.")
+            return
         found = audit.verify()
         if options["json"]:
             self.stdout.write(json.dumps(asdict(found)))
