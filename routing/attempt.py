@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from logging import getLogger
 
-from routing.providers.base import Adapter, Endpoint, StreamingAdapter
+from routing.providers.base import Endpoint, Lane, Whole
 from routing.terms.candidate import Candidate
-from routing.terms.event import Event, StreamEnd, StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
+from routing.terms.event import Event, Relayed, StreamEnd, StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
 from routing.terms.fault import Failed, Fault
 from routing.terms.request import Answer, Request, Timeouts, Usage
 from routing.terms.words import ErrorKind
@@ -54,7 +54,7 @@ def utc_now() -> datetime:
 
 
 async def attempt(
-    adapter: Adapter,
+    adapter: Whole,
     candidate: Candidate,
     endpoint: Endpoint,
     request: Request,
@@ -101,7 +101,7 @@ class Progress:
 
 
 async def streamed(
-    adapter: StreamingAdapter,
+    adapter: Lane,
     candidate: Candidate,
     endpoint: Endpoint,
     request: Request,
@@ -154,7 +154,9 @@ async def streamed(
     )
 
 
-def _length(delta: TextDelta | ThinkingDelta | ToolCallDelta) -> int:
+def _length(delta: TextDelta | ThinkingDelta | ToolCallDelta | Relayed) -> int:
+    if isinstance(delta, Relayed):
+        return delta.written
     return len(delta.arguments if isinstance(delta, ToolCallDelta) else delta.text)
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from routing.dispatch import Begun, Refused, Result, Told
-from routing.terms.event import TextDelta, ThinkingDelta
+from routing.terms.event import Relayed, TextDelta, ThinkingDelta
 from routing.terms.record import AttemptRecord
 
 
@@ -72,6 +72,8 @@ def event_of(told: Told) -> bytes:
         return _event("delta", {"text": told.text})
     if isinstance(told, ThinkingDelta):
         return _event("delta", {"thinking": told.text})
+    if isinstance(told, Relayed):
+        raise TypeError("Only a client that speaks a provider's wire is relayed to")
     call = {"index": told.index, "id": told.id, "name": told.name, "arguments": told.arguments}
     return _event("delta", {"tool_call": {name: value for name, value in call.items() if value is not None}})
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,17 +19,19 @@ from routing.dispatch.opinion import opinion
 from routing.dispatch.outcome import Begun, Ending, Refused, Result, at_its_deadline, broken, ending_of
 from routing.policy.draw import drawn, uniform
 from routing.policy.plan import route_of
-from routing.providers.registry import adapter_for
+from routing.providers.base import Whole
+from routing.providers.registry import lane_for
 from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate
-from routing.terms.event import Event, StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
+from routing.terms.event import Event, Relayed, StreamEnd, StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
 from routing.terms.fault import Fault
 from routing.terms.ids import item_of, uuid7
-from routing.terms.record import AttemptRecord, Intent
+from routing.terms.record import Intent
 from routing.terms.request import Ask, Request, Timeouts
 from routing.terms.words import ErrorKind, ProviderKind, Role, SkipReason, Status
 
-Told: TypeAlias = Begun | TextDelta | ThinkingDelta | ToolCallDelta | Result
+Told: TypeAlias = Begun | TextDelta | ThinkingDelta | ToolCallDelta | Relayed | Result
+Over: TypeAlias = Callable[[ProviderKind], Whole] | None  # what an attempt goes over, where it is not for words
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,14 @@ class Facts:
     would_route: str = ""  # "provider:model" to which routing would have sent an observed call
 
 
-async def dispatch(ask: Ask, request: Request, caller: Caller, facts: Facts = Facts()) -> Result:
+async def dispatch(ask: Ask, request: Request, caller: Caller, facts: Facts = Facts(), over: Over = None) -> Result:
     """The answer of the first candidate that gives one. Raises Refused, and CancelledError when the client went away.
 
     `resolve.Unknown` and `resolve.Ambiguous` come up for an override that names no one model.
     """
-    async with aclosing(_call(ask, request, caller, facts, streams=False).run()) as told:  # type: ignore[type-var]  # a generator
+    call = _call(ask, request, caller, facts, streams=False)
+    call.over = over
+    async with aclosing(call.run()) as told:  # type: ignore[type-var]  # a generator
         async for each in told:
             if isinstance(each, Result):
                 return each
@@ -82,6 +86,7 @@ class _Call:
     ) -> None:
         self.known, self.ask, self.request, self.caller, self.facts = known, ask, request, caller, facts
         self.streams = streams
+        self.over: Over = None
         self.started_at, self.begun = datetime.now(UTC), time.perf_counter()
         self.id = uuid7(self.started_at)
         self.plan = known.plan(ask, self.started_at)
@@ -133,7 +138,7 @@ class _Call:
                             tried = event
                         elif isinstance(event, StreamStart):
                             yield self._begun(candidate, event)
-                        elif isinstance(event, TextDelta | ThinkingDelta | ToolCallDelta):
+                        elif not isinstance(event, StreamEnd):  # `streamed` keeps it
                             yield event
             except Busy:
                 self.lineup.is_full(candidate)
@@ -164,9 +169,10 @@ class _Call:
             async with bulkhead(candidate.provider, capacity).place():
                 left_s = max(self.deadline - time.perf_counter(), 0.0)
                 limits = replace(self.timeouts, total_s=left_s)
-                adapter = adapter_for(candidate.kind)
+                adapter = lane_for(candidate.kind, self.request.raw)
                 if not self.streams:
-                    tried = await attempt(adapter, candidate, endpoint, self.request, limits)
+                    whole = self.over(candidate.kind) if self.over else adapter
+                    tried = await attempt(whole, candidate, endpoint, self.request, limits)
                 else:
                     events = streamed(adapter, candidate, endpoint, self.request, limits, progress)
                     async with aclosing(events) as told:  # type: ignore[type-var]  # a generator
@@ -202,6 +208,7 @@ class _Call:
             revision=self.plan.revision,
             simulated=candidate.kind is ProviderKind.SIMULATED,
             usage=start.usage,
+            passed=start.passed,
         )
 
     async def _result(self, candidate: Candidate, tried: Tried) -> Result:
@@ -209,7 +216,7 @@ class _Call:
         if answer is None:  # neither answer nor fault: an adapter broke its promise
             raise RuntimeError(f"The adapter of {candidate.key} brought nothing")
         second = None
-        if self.facts.second_opinion or (self.route is not None and self.route.second_opinion):
+        if self.over is None and (self.facts.second_opinion or (self.route is not None and self.route.second_opinion)):
             facts = self.known, self.plan, self.ask, self.request, self.ledger, candidate
             second = await opinion(*facts, timeouts=self.timeouts, deadline=self.deadline)
         reason, used_fallback = self._reason(candidate), served.role is Role.FALLBACK
@@ -235,7 +242,8 @@ class _Call:
         """Why this model serves: the plan's reason, and what failed before."""
         first = self.candidates[0]
         reason = self.plan.reason if first.role is not Role.EXPLORE else first.reason
-        failed = [each for each in self.ledger.attempts if _failed(each)]
+        errors = [each for each in self.ledger.attempts if each.status is Status.ERROR]
+        failed = [each for each in errors if each.role is not Role.SECOND_OPINION]
         if not failed:
             return reason
         words = "; ".join(f"{each.model}: {each.error_kind}" for each in failed)
@@ -265,6 +273,7 @@ class _Call:
             retryable=ending.retryable,
             retry_after_s=after_s,
             details=ending.details,
+            passed=ending.passed,
             attempts=tuple(self.ledger.attempts),
         )
 
@@ -289,7 +298,3 @@ class _Call:
             **records.asked_of(self.ask, self.caller, self.plan),
             **records.grading_of(self.known, self.ask, self.item),
         )
-
-
-def _failed(attempt: AttemptRecord) -> bool:
-    return attempt.status is Status.ERROR and attempt.role is not Role.SECOND_OPINION

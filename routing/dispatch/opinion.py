@@ -32,7 +32,7 @@ async def opinion(
     other = _other(known, plan, ask, served, tried)
     endpoint = known.endpoint(other) if other else None
     left_s = deadline - time.perf_counter()
-    if other is None or endpoint is None or left_s <= 0:
+    if other is None or endpoint is None or left_s <= 0 or ask.bound:  # what is bound to a wire is not translated
         return None
     ledger.fall_back(other)
     limits = replace(timeouts, total_s=left_s)

@@ -10,11 +10,14 @@ from uuid import UUID
 
 from routing.attempt import Tried
 from routing.terms.fault import Fault
+from routing.terms.raw import Passed
 from routing.terms.record import AttemptRecord
 from routing.terms.request import Answer, Usage
 from routing.terms.words import ErrorKind
 
 _PASSED = frozenset({400, 404, 413, 415, 422})  # of a provider, told to the caller as they are
+# Of Cortex's own credential, and so its own affair; the caller is told of the caller's.
+_OF_CREDENTIAL = frozenset({ErrorKind.AUTH, ErrorKind.PAYMENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Begun:
     revision: int
     simulated: bool
     usage: Usage | None  # what the provider told of the input
+    passed: Mapping[str, str] | None = None  # the provider's headers for the client; None: the stream is not relayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class Refused(Exception):
         retry_after_s: float | None = None,
         details: Mapping[str, Any] | None = None,
         attempts: tuple[AttemptRecord, ...] = (),
+        passed: Passed | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
@@ -83,6 +88,7 @@ class Refused(Exception):
         self.retry_after_s = None if retry_after_s is None else max(1, math.ceil(retry_after_s))
         self.details = dict(details or {})
         self.attempts = attempts
+        self.passed = passed  # the last provider's own error, for a client of its wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,7 @@ class Ending:
     message: str
     retryable: bool
     details: Mapping[str, Any] = field(default_factory=dict)
+    passed: Passed | None = None
 
 
 def at_its_deadline(tried: Tried, deadline: float) -> Tried:
@@ -112,8 +119,18 @@ def broken(fault: Fault, candidate: str) -> Ending:
     return Ending(502, "stream_broken", words, True)
 
 
-def ending_of(fault: Fault, candidate: str) -> Ending:
-    """The answer to the caller when no further candidate is tried after this fault."""
+def ending_of(fault: Fault, candidate: str, *, is_callers: bool = False) -> Ending:
+    """The answer to the caller when no further candidate is tried after this fault. `is_callers`: the credential was the caller's own.
+
+    Who speaks the provider's wire gets the provider's own error.
+    """
+    passed = fault.passed
+    if passed is not None and (passed.status < 400 or (fault.kind in _OF_CREDENTIAL and not is_callers)):
+        passed = None
+    return replace(_ending_of(fault, candidate), passed=passed)
+
+
+def _ending_of(fault: Fault, candidate: str) -> Ending:
     if fault.kind is ErrorKind.DEADLINE:
         return Ending(504, "deadline", f"The deadline passed while {candidate} was answering.", True)
     if fault.kind in (ErrorKind.CLIENT, ErrorKind.CONTENT_POLICY, ErrorKind.CONTEXT_WINDOW):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from routing import dispatch, snapshot
@@ -12,7 +13,8 @@ from routing.dispatch.call import Facts
 from routing.doors import naming
 from routing.doors.exchange import Exchange, Gone
 from routing.doors.refusal import Refusal, refusal_of
-from routing.terms.event import StreamStart
+from routing.doors.relaying import raw_of
+from routing.terms.event import Relayed, StreamStart
 from routing.terms.request import Ask
 from routing.terms.words import Scope, TaskKind
 from routing.wire.base import Asked, Unreadable, Wire
@@ -24,14 +26,13 @@ async def converse(exchange: Exchange, wire: Wire, name: str) -> None:
         caller = await exchange.caller(Scope.DISPATCH)
         body = await exchange.body()
         with exchange.watched():
-            asked = wire.read(body)
+            asked = wire.read(body.fields)
             ask, facts = _meant(asked, exchange, caller, name)
+            asked = replace(asked, request=replace(asked.request, raw=raw_of(exchange, body, name)))
             if asked.stream:
                 await _stream(exchange, wire, asked, ask, caller, facts)
             else:
-                result = await dispatch.dispatch(ask, asked.request, caller, facts)
-                told = asked.told(result.request_id.hex, _now())
-                await exchange.answer(200, wire.answer(result.answer, told), headers_of(result))
+                await _whole(exchange, wire, asked, ask, caller, facts)
     except Gone:
         return
     except Exception as error:
@@ -41,7 +42,10 @@ async def converse(exchange: Exchange, wire: Wire, name: str) -> None:
 
 
 async def refuse(exchange: Exchange, wire: Wire, refusal: Refusal) -> None:
-    """The error in the wire's own shape; a provider's own error body is passed as it came where it speaks this wire."""
+    """The error in the wire's own shape; a provider's own, where it speaks this wire, as it came."""
+    if refusal.passed is not None:
+        await exchange.hand_on(refusal.passed, refusal.headers)
+        return
     body: Mapping[str, Any] = wire.error(
         refusal.status, refusal.code, refusal.message, refusal.request_id, refusal.details
     )
@@ -53,10 +57,6 @@ def _meant(asked: Asked, exchange: Exchange, caller: Caller, name: str) -> tuple
         raise Refused(400, "not_served", "Idempotency-Key is not served yet: leave the header out.")
     if asked.pins is not None:
         raise Unreadable("previous_response_id", "answers are not stored here: send the conversation whole")
-    if asked.bound:
-        raise Unreadable(
-            "", f"{', '.join(sorted(asked.bound))}: cannot be carried from one provider's wire to another's"
-        )
     known = snapshot.fresh()
     ask, facts = naming.meant(known, asked, exchange, caller, name)
     task = known.table.task_types.get(ask.task_type)
@@ -65,18 +65,32 @@ def _meant(asked: Asked, exchange: Exchange, caller: Caller, name: str) -> tuple
     return ask, facts
 
 
+async def _whole(exchange: Exchange, wire: Wire, asked: Asked, ask: Ask, caller: Caller, facts: Facts) -> None:
+    result = await dispatch.dispatch(ask, asked.request, caller, facts)
+    if result.answer.passed is not None:
+        await exchange.hand_on(result.answer.passed, headers_of(result))
+    else:
+        told = asked.told(result.request_id.hex, _now())
+        await exchange.answer(200, wire.answer(result.answer, told), headers_of(result))
+
+
 async def _stream(exchange: Exchange, wire: Wire, asked: Asked, ask: Ask, caller: Caller, facts: Facts) -> None:
     """Nothing is sent before the first content: what fails until then has a status of its own."""
-    stream = wire.Stream()
+    stream, is_relayed = wire.Stream(), False
     async with aclosing(dispatch.stream(ask, asked.request, caller, facts)) as events:  # type: ignore[type-var]  # a generator
         try:
             async for event in events:
-                if isinstance(event, Begun):
-                    await exchange.begin(headers_of(event))
+                if isinstance(event, Relayed):
+                    await exchange.write(event.data)
+                elif isinstance(event, Begun):
+                    is_relayed = event.passed is not None
+                    await exchange.begin({**(event.passed or {}), **headers_of(event)})
                     told = asked.told(event.request_id.hex, _now())
-                    await exchange.write(stream.start(told, StreamStart(event.served_model, usage=event.usage)))
+                    # Of a relayed stream only the error, if it comes to that, is ours.
+                    opening = stream.start(told, StreamStart(event.served_model, usage=event.usage))
+                    await exchange.write(b"" if is_relayed else opening)
                 elif isinstance(event, Result):
-                    await exchange.write(stream.end(event.answer))
+                    await exchange.write(b"" if is_relayed else stream.end(event.answer))
                 else:
                     await exchange.write(stream.feed(event))
         except Refused as refused:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,9 @@ from django.db import close_old_connections
 from routing import clients
 from routing.callers import NoKey, caller_of, presented_key
 from routing.clients import Caller
+from routing.terms.raw import Passed
 from routing.terms.words import Scope
+from routing.wire.body import Body, NoObject, parsed
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -33,7 +35,9 @@ class Exchange:
         self.size = 0  # bytes of the body
         self.has_begun = False  # the answer's head is sent
         self._receive, self._send = receive, send
-        self._headers = {name.lower(): value for name, value in scope["headers"]}
+        self.headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+        self.query: bytes = scope.get("query_string", b"")
+        self._headers = {name.lower(): value for name, value in self.headers}
 
     def header(self, name: str) -> str | None:
         """As latin-1, which every byte string is."""
@@ -50,8 +54,8 @@ class Exchange:
                 raise
             return await sync_to_async(_asked_in_a_thread)(key, scope)
 
-    async def body(self) -> dict[str, Any]:
-        """The JSON object of the body. Raises Malformed and Gone."""
+    async def body(self) -> Body:
+        """The JSON object that came. Raises Malformed and Gone."""
         parts: list[bytes] = []
         while True:
             message = await self._receive()
@@ -63,14 +67,13 @@ class Exchange:
         raw = b"".join(parts)
         self.size = len(raw)
         try:
-            read = json.loads(raw, parse_constant=_refused)
+            return parsed(raw)
+        except NoObject:
+            raise Malformed("The body must be a JSON object.") from None
         except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
             raise Malformed(
                 f"The body is no JSON: {str(error)[:200] if isinstance(error, json.JSONDecodeError) else 'it cannot be read'}."
             ) from None
-        if not isinstance(read, dict):
-            raise Malformed("The body must be a JSON object.")
-        return read
 
     async def answer(self, status: int, body: object, headers: Mapping[str, str] | None = None) -> None:
         """A whole answer, in JSON."""
@@ -79,6 +82,12 @@ class Exchange:
             status, {"content-type": "application/json", "content-length": str(len(content)), **(headers or {})}
         )
         await self._send({"type": "http.response.body", "body": content})
+
+    async def hand_on(self, passed: Passed, headers: Mapping[str, str]) -> None:
+        """A provider's whole answer as it came, with ours beside its headers."""
+        length = {"content-length": str(len(passed.body))}
+        await self._start(passed.status, {"content-type": "application/json", **passed.headers, **length, **headers})
+        await self._send({"type": "http.response.body", "body": passed.body})
 
     async def begin(self, headers: Mapping[str, str]) -> None:
         """The head of an event stream."""
@@ -128,7 +137,3 @@ class Exchange:
 def _asked_in_a_thread(key: str | None, scope: Scope) -> Caller:
     close_old_connections()  # this thread outlives the request
     return caller_of(key, scope)
-
-
-def _refused(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")

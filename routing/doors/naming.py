@@ -41,6 +41,8 @@ def meant(known: Snapshot, asked: Asked, exchange: Exchange, caller: Caller, wir
         size=exchange.size // 4,
         max_tokens=asked.request.max_tokens,
         needs=asked.needs,
+        wire=wire if asked.bound else "",
+        bound=asked.bound,
         allowed_models=caller.allowed_models,
         client=caller.client,
         scopes=frozenset({f"client:{caller.client}", f"key:{caller.prefix}"}),

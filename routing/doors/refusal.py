@@ -11,6 +11,7 @@ from routing.dispatch import Refused
 from routing.doors.exchange import Malformed
 from routing.policy import resolve
 from routing.snapshot import NotLoaded
+from routing.terms.raw import Passed
 from routing.wire.base import Unreadable
 
 logger = logging.getLogger(__name__)
@@ -24,14 +25,16 @@ class Refusal:
     request_id: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
     retry_after_s: int | None = None
+    passed: Passed | None = None  # the provider's own error, to be handed on instead
+    tries: int = 0
 
     @property
     def headers(self) -> dict[str, str]:
         told = {"X-Cortex-Request-Id": self.request_id} if self.request_id else {}
         if self.retry_after_s is not None:
             told["Retry-After"] = str(self.retry_after_s)
-        # The SDKs try again by themselves what they think may pass; Cortex has already tried everybody.
-        if self.status in (502, 504):
+        # The SDKs try again by themselves what they think may pass; Cortex has already tried everybody. A lone provider's own error is theirs.
+        if self.status in (502, 504) and not (self.passed and self.tries == 1):
             told["X-Should-Retry"] = "false"
         return told
 
@@ -40,7 +43,14 @@ def refusal_of(error: Exception) -> Refusal:
     """What to tell of an exception; a defect is logged and told without its words."""
     if isinstance(error, Refused):
         return Refusal(
-            error.status, error.code, error.message, str(error.request_id or ""), error.details, error.retry_after_s
+            status=error.status,
+            code=error.code,
+            message=error.message,
+            request_id=str(error.request_id or ""),
+            details=error.details,
+            retry_after_s=error.retry_after_s,
+            passed=error.passed,
+            tries=len(error.attempts),
         )
     if isinstance(error, Unreadable):
         return Refusal(400, "invalid_request", error.message, details={"path": error.path})

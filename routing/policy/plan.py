@@ -16,6 +16,7 @@ from routing.policy.steps import Step, by_author, route_of, steps
 from routing.policy.table import Model, Table
 from routing.policy.warnings import endings, unheard, warnings
 from routing.terms.candidate import Candidate, Plan, Skipped, Warning
+from routing.terms.raw import speaks
 from routing.terms.request import Ask
 from routing.terms.words import CredentialKind, Role, SkipReason, TaskKind
 
@@ -140,6 +141,8 @@ class _Planner:
             return Objection(SkipReason.BUDGET, f"stopped by the budget of {payer}, which is spent")
         if model.lacks & ask.needs:
             return Objection(SkipReason.UNSUPPORTED, f"cannot do: {', '.join(sorted(model.lacks & ask.needs))}")
+        if ask.bound and not speaks(provider.spoken_kind, ask.wire):
+            return Objection(SkipReason.UNSUPPORTED, f"cannot carry: {', '.join(sorted(ask.bound))}")
         if model.context_window is not None and ask.size + (ask.max_tokens or 0) > model.context_window:
             return Objection(SkipReason.WINDOW_TOO_SMALL, f"has a window of {model.context_window:,} tokens")
         if model.key == ask.author:

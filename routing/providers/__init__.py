@@ -1,7 +1,7 @@
 """The adapters: a `Request` in, an `Answer` or `Failed` out. Pure of Django; see `base.Adapter` for what each promises.
 
 base        Endpoint (where and with what), the Adapter protocol
-registry    adapter_for(kind), close_all()
+registry    adapter_for(kind), lane_for(kind, raw), close_all()
 anthropic   Anthropic's Messages, over its SDK
 openai      OpenAI's Chat Completions and every server that is compatible with it, over the SDK
 simulated   no provider at all; labelled so everywhere
@@ -13,5 +13,6 @@ anthropic_request, openai_request   a request as each wire's body; openai_embedd
 sse         the events of a streamed answer; anthropic_stream and openai_stream put them together
 chat        a conversation in Chat Completions' form
 thinking    how much to think, in tokens and in each vendor's words
+relay       the client's own bytes to a provider of its wire; relay_body, relay_headers, relay_reading, relay_stream, relay_pool are its parts
 errors      whatever went wrong there → Fault
 """

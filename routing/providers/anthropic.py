@@ -137,6 +137,11 @@ def _discovered(item: Mapping[str, Any]) -> Discovered:
     )
 
 
+def base_url(endpoint: Endpoint) -> str:
+    """The root of the wire, without /v1."""
+    return (endpoint.base_url or BASE_URL).rstrip("/").removesuffix("/v1")
+
+
 def _version(body: Mapping[str, Any]) -> dict[str, Any]:
     """Version 2026-10-21, which the SDK sends, answers 400 to any sampling; for the models that take one the version before it stays."""
     return {"anthropic-version": "2023-06-01"} if body.keys() & {"temperature", "top_p"} else {}
@@ -165,7 +170,7 @@ def _sdk(endpoint: Endpoint) -> anthropic.AsyncAnthropic:
         sdk = anthropic.AsyncAnthropic(
             api_key=None if is_oauth else secret,
             auth_token=secret if is_oauth else None,
-            base_url=(endpoint.base_url or BASE_URL).rstrip("/").removesuffix("/v1"),
+            base_url=base_url(endpoint),
             http_client=http,
             max_retries=0,
             open_telemetry=False,

@@ -53,13 +53,15 @@ class Discovered:
     max_output_tokens: int | None = None
 
 
-class Adapter(Protocol):
+class Whole(Protocol):
     async def complete(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> Answer:
         """The whole answer, by one try. Bounded by `connect_s` and `idle_s`; `attempt` bounds the whole by `total_s`."""
 
     def thinking_control(self, endpoint: Endpoint, request: Request) -> str:
         """What `thinking_budget` becomes at this provider, "" without one: "reasoning_effort high"."""
 
+
+class Adapter(Whole, Protocol):
     async def models(self, endpoint: Endpoint, timeouts: Timeouts) -> tuple[Discovered, ...]:
         """The models that the provider says it serves to this credential."""
 
@@ -72,6 +74,12 @@ class EmbeddingAdapter(Protocol):
         """The vectors of all inputs, by one try. Bounded as `complete` is."""
 
 
-class StreamingAdapter(Adapter, Protocol):
+class Lane(Whole, Protocol):
+    """What an attempt goes over: an adapter, or the relay."""
+
     def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Event]:
         """StreamStart, then deltas, then StreamEnd. A stream without an end is Failed(TRUNCATED)."""
+
+
+class StreamingAdapter(Adapter, Lane, Protocol):
+    pass

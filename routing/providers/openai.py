@@ -169,7 +169,8 @@ def _headers(endpoint: Endpoint) -> dict[str, Any]:
     return headers
 
 
-def _base_url(endpoint: Endpoint) -> str:
+def base_url(endpoint: Endpoint) -> str:
+    """The root of the wire, /v1 included. Raises Failed(CONFIG) where there is none."""
     if endpoint.base_url:
         # Ollama, vLLM and llama.cpp are named by host alone; their wire begins at /v1.
         return endpoint.base_url.rstrip("/") + ("" if urlsplit(endpoint.base_url).path.strip("/") else "/v1")
@@ -182,7 +183,7 @@ def _sdk(endpoint: Endpoint) -> openai.AsyncOpenAI:
     def make(http: httpx2.AsyncClient) -> openai.AsyncOpenAI:
         sdk = openai.AsyncOpenAI(
             api_key=endpoint.secret.reveal() if endpoint.secret else "-",  # "-" is left out of the headers
-            base_url=_base_url(endpoint),
+            base_url=base_url(endpoint),
             http_client=http,
             max_retries=0,
         )

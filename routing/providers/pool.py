@@ -94,17 +94,17 @@ def http_client(address: str | None) -> httpx2.AsyncClient:
 
 
 @lru_cache(1)
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
     """One context for all: to load the certificates takes some 20 ms."""
     return httpx2.create_ssl_context(trust_env=False)
 
 
 class _Transport(httpx2.AsyncHTTPTransport):
     def __init__(self, address: str | None) -> None:
-        super().__init__(verify=_tls(), trust_env=False, limits=LIMITS, retries=0)
+        super().__init__(verify=tls(), trust_env=False, limits=LIMITS, retries=0)
         if address is not None:
             self._pool = httpcore2.AsyncConnectionPool(
-                ssl_context=_tls(),
+                ssl_context=tls(),
                 max_connections=LIMITS.max_connections,
                 max_keepalive_connections=LIMITS.max_keepalive_connections,
                 keepalive_expiry=LIMITS.keepalive_expiry,

@@ -1,15 +1,17 @@
-"""Which adapter speaks to which kind of provider. A new provider is one file, one line here and one test file."""
+"""Which adapter speaks to which kind of provider, and when the relay does. A new provider is one file, one line here and one test file."""
 
+from routing.providers import pool, relay_pool
 from routing.providers.anthropic import Anthropic
-from routing.providers.base import StreamingAdapter
+from routing.providers.base import Lane, StreamingAdapter
 from routing.providers.openai import OpenAI
-from routing.providers.pool import close_all
+from routing.providers.relay import Relay
 from routing.providers.simulated import Simulated
+from routing.terms.raw import Raw, speaks
 from routing.terms.words import ProviderKind
 
-__all__ = ["ADAPTERS", "adapter_for", "close_all"]
+__all__ = ["ADAPTERS", "adapter_for", "close_all", "lane_for"]
 
-_openai = OpenAI()
+_openai, _relay = OpenAI(), Relay()
 ADAPTERS: dict[ProviderKind, StreamingAdapter] = {
     ProviderKind.ANTHROPIC: Anthropic(),
     ProviderKind.OPENAI: _openai,
@@ -20,3 +22,14 @@ ADAPTERS: dict[ProviderKind, StreamingAdapter] = {
 
 def adapter_for(kind: ProviderKind) -> StreamingAdapter:
     return ADAPTERS[kind]
+
+
+def lane_for(kind: ProviderKind, raw: Raw | None = None) -> Lane:
+    """The relay where the client has written in the provider's own wire, else the adapter."""
+    return _relay if raw is not None and speaks(kind, raw.wire) else ADAPTERS[kind]
+
+
+async def close_all() -> None:
+    """Closes every connection of the running event loop. At shutdown, and at the end of each `asyncio.run`."""
+    await pool.close_all()
+    await relay_pool.close_all()

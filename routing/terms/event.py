@@ -15,6 +15,7 @@ class StreamStart:
     served_model: str  # as the provider names it
     provider_request_id: str | None = None
     usage: Usage | None = None  # what the provider tells of the input before it writes
+    passed: Mapping[str, str] | None = None  # headers to hand on with a relayed stream; None: this one is not relayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,18 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class Relayed:
+    """Whole events of the provider's own stream, for a client that speaks its wire: to be handed on as they are."""
+
+    data: bytes
+    written: int  # characters of content in them, roughly
+
+
+@dataclass(frozen=True, slots=True)
 class StreamEnd:
     """The stream ended as the wire says it must; `answer` is what the deltas add up to. Without it a stream is truncated."""
 
     answer: Answer
 
 
-Event = StreamStart | TextDelta | ThinkingDelta | ToolCallDelta | StreamEnd
+Event = StreamStart | TextDelta | ThinkingDelta | ToolCallDelta | Relayed | StreamEnd

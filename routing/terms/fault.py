@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from routing.terms.raw import Passed
 from routing.terms.words import ErrorKind
 
 
@@ -13,6 +14,7 @@ class Fault:
     retry_after_s: float | None = None  # what the provider asked for; None when it asked for nothing
     body: object | None = None  # the provider's JSON error body, passed to the caller for a client error
     code: str | None = None  # the provider's own error code or type
+    passed: Passed | None = None  # of a relayed call: the whole error, in the client's own wire
 
 
 class Failed(Exception):

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from routing.terms.raw import Passed, Raw
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -21,8 +23,10 @@ class Ask:
     author: str | None = None  # "provider:model", or "provider:", that wrote what is to be reviewed
     size: int = 0  # estimated input tokens: request bytes / 4, before routing
     max_tokens: int | None = None
-    needs: frozenset[str] = frozenset()  # of "tools", "images", "json_schema", "thinking", "web_search", and what a wire's reading adds
+    needs: frozenset[str] = frozenset()  # "tools", "images", "json_schema" …, and what a wire's reading adds
     context: tuple[str, ...] = ()  # conditions that hold: "in_session", "batch" …; the first that a route names decides
+    wire: str = ""  # the client's, where that matters: with `bound`
+    bound: frozenset[str] = frozenset()  # those of the needs that only a provider of the client's wire can be told
     allowed_models: frozenset[str] | None = None  # the client's list of "provider:model"; None: all
     client: str = ""  # slug
     scopes: frozenset[str] = frozenset()  # budgets that pay besides task, project, provider: "client:ci", "key:ck_ab12"
@@ -78,8 +82,9 @@ class Request:
     parallel_tools: bool | None = None  # several calls in one answer; None: as the provider does
     response_format: JsonFormat | None = None
     top_p: float | None = None
-    effort: str = ""  # "none", "minimal", "low", "medium", "high", "xhigh", "max", as the caller said it; goes before the budget
+    effort: str = ""  # "none", "minimal", "low" … "max", as the caller said it; goes before the budget
     thinks: bool | None = None  # whether to think at all; None: the caller did not say, and a budget means yes
+    raw: Raw | None = None  # the same as the client wrote it, for a provider of its own wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +129,5 @@ class Answer:
     thinking: str | None = None
     provider_request_id: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)  # "stop_sequence", "stop_details": what few wires tell
-    blocks: Sequence[Mapping[str, Any]] = ()  # the same content in Anthropic's blocks, thinking signed; () where the wire has none
+    blocks: Sequence[Mapping[str, Any]] = ()  # the same in Anthropic's blocks; () where the wire has none
+    passed: Passed | None = None  # of a relayed answer: what the provider sent. Of a relayed stream nothing is kept

@@ -1,4 +1,4 @@
-"""A provider on loopback that speaks OpenAI's chat completions and Anthropic's messages, and breaks as it is told.
+"""A provider on loopback that speaks OpenAI's chat completions and responses and Anthropic's messages, and breaks as it is told.
 
 Raw asyncio, so that a fault is exactly the bytes it is: nothing repairs, completes or closes on its own.
 """
@@ -180,14 +180,16 @@ def _payload(seen: Seen, act: Act, serves: Iterable[str]) -> bytes:
         case "cut":
             return json.dumps(body).encode()[:-40]
         case "no_finish":
-            body |= (
-                {"stop_reason": None}
-                if "content" in body
-                else {"choices": [body["choices"][0] | {"finish_reason": None}]}
-            )
+            body |= _without_an_end(body)
         case "empty":
-            body |= {"content": None} if "content" in body else {"choices": []}
+            body |= {"choices": []} if "choices" in body else {"content": None, "output": None}
     return json.dumps(body).encode()
+
+
+def _without_an_end(body: dict[str, Any]) -> dict[str, Any]:
+    if "choices" in body:
+        return {"choices": [body["choices"][0] | {"finish_reason": None}]}
+    return {"status": None} if "output" in body else {"stop_reason": None}
 
 
 async def _request(reader: asyncio.StreamReader) -> Seen | None:

@@ -1,4 +1,4 @@
-"""What a sound answer and an error look like on each of the two wires, whole and as a stream's events."""
+"""What a sound answer and an error look like on each wire, whole and as a stream's events."""
 
 import json
 from typing import Any
@@ -13,6 +13,10 @@ def is_anthropic(path: str) -> bool:
     return path.split("?")[0].endswith("/messages")
 
 
+def is_responses(path: str) -> bool:
+    return path.split("?")[0].endswith("/responses")
+
+
 def error_body(path: str, act: Act) -> Body:
     kind, code, message = act.error
     said = {"type": kind or f"error_{act.status}", "message": message or f"the double says {act.status}"}
@@ -24,11 +28,15 @@ def error_body(path: str, act: Act) -> Body:
 def answer_body(path: str, model: str, act: Act) -> Body:
     if act.vectors:
         return _embeddings(model, act)
+    if is_responses(path):
+        return _response(model, act)
     return _anthropic(model, act) if is_anthropic(path) else _openai(model, act)
 
 
 def events(path: str, model: str, act: Act) -> list[bytes]:
     """The server-sent events of a streamed answer, one chunk a word."""
+    if is_responses(path):
+        return _response_events(model, act)
     return _anthropic_events(model, act) if is_anthropic(path) else _openai_events(model, act)
 
 
@@ -89,6 +97,45 @@ def _openai_events(model: str, act: Act) -> list[bytes]:
     if act.fault != "no_finish":
         chunks += [chunk({}, act.finish), head | {"choices": [], "usage": _openai_usage(act)}]
     return [b"data: " + _raw(each) + b"\n\n" for each in chunks] + [b"data: [DONE]\n\n"]
+
+
+def _response(model: str, act: Act) -> Body:
+    part = {"type": "output_text", "text": act.text, "annotations": []}
+    message = {"type": "message", "id": "msg_0", "role": "assistant", "status": "completed", "content": [part]}
+    return {
+        "id": "resp_double",
+        "object": "response",
+        "created_at": 1_790_000_000,
+        "status": "completed",
+        "error": None,
+        "incomplete_details": None,
+        "model": model + "-served",
+        "output": [message],
+        "usage": {
+            "input_tokens": act.read,
+            "input_tokens_details": {"cached_tokens": act.cached},
+            "output_tokens": act.written,
+            "output_tokens_details": {"reasoning_tokens": act.reasoning},
+            "total_tokens": act.read + act.written,
+        },
+    }
+
+
+def _response_events(model: str, act: Act) -> list[bytes]:
+    whole = _response(model, act)
+    begun = whole | {"status": "in_progress", "output": [], "usage": None}
+    place = {"item_id": "msg_0", "output_index": 0}
+    said: list[Body] = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.in_progress", "response": begun},
+        {"type": "response.output_item.added", "output_index": 0, "item": whole["output"][0] | {"content": []}},
+    ]
+    said += [{"type": "response.output_text.delta", "delta": word} | place for word in _words(act.text)]
+    said += [{"type": "response.output_item.done", "output_index": 0, "item": whole["output"][0]}]
+    if act.fault != "no_finish":
+        said.append({"type": "response.completed", "response": whole})
+    numbered = [each | {"sequence_number": number} for number, each in enumerate(said)]
+    return [f"event: {each['type']}\ndata: {json.dumps(each)}\n\n".encode() for each in numbered]
 
 
 def _anthropic(model: str, act: Act) -> Body:

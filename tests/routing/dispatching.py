@@ -97,8 +97,8 @@ class World:
 
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(Scripted(), Journal())
-    for module in (call, opinion):
-        monkeypatch.setattr(module, "adapter_for", lambda kind: made.adapter)
+    monkeypatch.setattr(call, "lane_for", lambda kind, raw: made.adapter)
+    monkeypatch.setattr(opinion, "adapter_for", lambda kind: made.adapter)
     monkeypatch.setattr(recorder, "start", made.journal.intents.append)
     monkeypatch.setattr(recorder, "finish", made.journal.outcomes.append)
     monkeypatch.setattr(recorder, "fall_back", lambda call, tried, then: made.journal.fallbacks.append((tried, then)))

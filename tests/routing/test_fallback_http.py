@@ -1,4 +1,4 @@
-"""Fallback over real HTTP, both SDKs: who serves, what is written of it, and what rests afterwards, error by error and position by position.
+"""Fallback over real HTTP, both lanes: who serves, what is written of it, and what rests afterwards, error by error and position by position.
 
 The expectations are the table of capabilities, section 2.
 """
@@ -21,10 +21,11 @@ from tests.doubles import Act, script
 from tests.doubles.verdict import assert_clean
 from tests.routing.two_providers import (
     ANTHROPIC,
-    OPENAI,
+    BODIES,
     REQUEST,
     SHORT,
     UPSTREAM,
+    WAYS,
     World,
     patience,
     publish,
@@ -72,9 +73,20 @@ PASSES: list[tuple[str, Act, ErrorKind, int, str]] = [
 OK = ("second", "fallback", "ok", "", None)
 
 
-@pytest.fixture(params=[(ANTHROPIC, OPENAI), (OPENAI, ANTHROPIC)], ids=["anthropic first", "openai first"])
-def kinds(request: pytest.FixtureRequest) -> tuple[ProviderKind, ProviderKind]:
+@pytest.fixture(params=WAYS.values(), ids=WAYS)
+def way(request: pytest.FixtureRequest) -> tuple[ProviderKind, ProviderKind, str]:
     return request.param
+
+
+@pytest.fixture
+def kinds(way: tuple[ProviderKind, ProviderKind, str]) -> tuple[ProviderKind, ProviderKind]:
+    return way[:2]
+
+
+@pytest.fixture
+def wire(way: tuple[ProviderKind, ProviderKind, str]) -> str:
+    """ "" is the SDKs' lane."""
+    return way[2]
 
 
 @pytest.fixture(autouse=True)
@@ -89,8 +101,8 @@ def a_spool_and_a_memory_of_its_own(settings, tmp_path) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("act", "kind", "status", "rests"), [case[1:] for case in FALLS_BACK], ids=[case[0] for case in FALLS_BACK]
 )
-def test_the_fallback_serves_and_the_primary_rests(kinds, act, kind, status, rests):
-    with two_providers(first=(act,), kinds=kinds, timeouts=patience(kind)) as world:
+def test_the_fallback_serves_and_the_primary_rests(kinds, wire, act, kind, status, rests):
+    with two_providers(first=(act,), kinds=kinds, wire=wire, timeouts=patience(kind)) as world:
         result = world.dispatch()
 
         assert isinstance(result, Result)
@@ -99,6 +111,8 @@ def test_the_fallback_serves_and_the_primary_rests(kinds, act, kind, status, res
         assert world.attempts() == [("first", "primary", "error", kind, status), OK]
         assert world.rests() == rests
         assert (len(world.primary.requests), len(world.fallback.requests)) == (1, 1)
+        if wire:
+            assert world.primary.bodies == [BODIES[wire] | {"model": UPSTREAM[kinds[0]]}]
 
         call = world.call()
         assert (call.id, call.status, call.used_fallback) == (result.request_id, "ok", True)
@@ -110,8 +124,8 @@ def test_the_fallback_serves_and_the_primary_rests(kinds, act, kind, status, res
 @pytest.mark.parametrize(
     ("act", "kind", "status", "code"), [case[1:] for case in PASSES], ids=[case[0] for case in PASSES]
 )
-def test_a_clients_error_passes_as_the_provider_said_it(kinds, act, kind, status, code):
-    with two_providers(first=(act,), kinds=kinds) as world:
+def test_a_clients_error_passes_as_the_provider_said_it(kinds, wire, act, kind, status, code):
+    with two_providers(first=(act,), kinds=kinds, wire=wire) as world:
         refused = world.dispatch()
 
         assert isinstance(refused, Refused)
@@ -126,8 +140,9 @@ def test_a_clients_error_passes_as_the_provider_said_it(kinds, act, kind, status
 @pytest.mark.parametrize(
     ("act", "kind", "status"), [case[1:4] for case in FALLS_BACK], ids=[case[0] for case in FALLS_BACK]
 )
-def test_when_the_last_candidate_fails_too_the_call_fails_with_both_attempts(act, kind, status):
-    with two_providers(first=(script.error(500),), second=(act,), timeouts=patience(kind)) as world:
+@pytest.mark.parametrize("wire", ["", "openai_chat", "openai_responses"])
+def test_when_the_last_candidate_fails_too_the_call_fails_with_both_attempts(wire, act, kind, status):
+    with two_providers(first=(script.error(500),), second=(act,), timeouts=patience(kind), wire=wire) as world:
         refused = world.dispatch()
 
         assert isinstance(refused, Refused)
@@ -153,8 +168,8 @@ def test_a_clients_error_of_the_fallback_passes_too(act, kind, status, code):
         assert [row[3] for row in world.attempts()] == [ErrorKind.SERVER, kind]
 
 
-def test_nobody_listening_falls_back(kinds):
-    with two_providers(kinds=kinds) as world:
+def test_nobody_listening_falls_back(kinds, wire):
+    with two_providers(kinds=kinds, wire=wire) as world:
         publish([(kinds[0], "http://127.0.0.1:1"), (kinds[1], world.fallback.url)])
         result = world.dispatch()
 
@@ -180,9 +195,9 @@ def test_context_too_long_goes_only_to_a_larger_window():
     ],
     ids=["seconds", "a date", "the route's", "capped"],
 )
-def test_a_rate_limited_primary_cools_down_for_the_time_it_asked_for(kinds, retry_after, seconds):
+def test_a_rate_limited_primary_cools_down_for_the_time_it_asked_for(kinds, wire, retry_after, seconds):
     header = retry_after() if callable(retry_after) else retry_after
-    with two_providers(first=(script.rate_limited(header),), kinds=kinds, cooldown_s=120) as world:
+    with two_providers(first=(script.rate_limited(header),), kinds=kinds, wire=wire, cooldown_s=120) as world:
         before = datetime.now(UTC)
         world.dispatch()
         took = (datetime.now(UTC) - before).total_seconds()
@@ -256,11 +271,11 @@ class TestAgainstLLMock:
     """Both providers are llmock, a double by others that grades its client."""
 
     @pytest.fixture(autouse=True)
-    def _routed(self, llmock: LLMock, kinds: tuple[ProviderKind, ProviderKind]) -> None:
+    def _routed(self, llmock: LLMock, kinds: tuple[ProviderKind, ProviderKind], wire: str) -> None:
         snapshot.forget()
         self.kinds, self.mock = kinds, llmock
         publish([(kind, self._url(kind)) for kind in kinds])
-        self.world = World(None, None)  # type: ignore[arg-type]
+        self.world = World(None, None, wire)  # type: ignore[arg-type]
 
     def _url(self, kind: ProviderKind) -> str:
         return self.mock.base_url("anthropic") if kind is ANTHROPIC else self.mock.url

@@ -1,4 +1,4 @@
-"""Fallback of streamed calls over real HTTP, both SDKs: unseen before the first content, never spliced after it.
+"""Fallback of streamed calls over real HTTP, both lanes: unseen before the first content, never spliced after it.
 
 The expectations are the table of capabilities, section 2.
 """
@@ -10,11 +10,11 @@ import pytest
 
 from routing import recorder, snapshot
 from routing.dispatch import Begun, Refused, Result
-from routing.terms.event import TextDelta
+from routing.terms.event import Relayed, TextDelta
 from routing.terms.words import ErrorKind, ProviderKind
 from tests.doubles import Act, script
 from tests.routing.test_fallback_http import FALLS_BACK, OK, PASSES
-from tests.routing.two_providers import ANTHROPIC, OPENAI, UPSTREAM, patience, two_providers
+from tests.routing.two_providers import BODIES, UPSTREAM, WAYS, patience, two_providers
 
 pytestmark = pytest.mark.django_db
 
@@ -38,9 +38,20 @@ AFTER: list[tuple[str, Act, ErrorKind]] = [
 ]
 
 
-@pytest.fixture(params=[(ANTHROPIC, OPENAI), (OPENAI, ANTHROPIC)], ids=["anthropic first", "openai first"])
-def kinds(request: pytest.FixtureRequest) -> tuple[ProviderKind, ProviderKind]:
+@pytest.fixture(params=WAYS.values(), ids=WAYS)
+def way(request: pytest.FixtureRequest) -> tuple[ProviderKind, ProviderKind, str]:
     return request.param
+
+
+@pytest.fixture
+def kinds(way: tuple[ProviderKind, ProviderKind, str]) -> tuple[ProviderKind, ProviderKind]:
+    return way[:2]
+
+
+@pytest.fixture
+def wire(way: tuple[ProviderKind, ProviderKind, str]) -> str:
+    """ "" is the SDKs' lane."""
+    return way[2]
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +66,8 @@ def a_spool_and_a_memory_of_its_own(settings, tmp_path) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("act", "kind", "status", "rests"), [case[1:] for case in BEFORE], ids=[case[0] for case in BEFORE]
 )
-def test_before_the_first_content_the_fallback_takes_over_unseen(kinds, act, kind, status, rests):
-    with two_providers(first=(act,), kinds=kinds, timeouts=patience(kind)) as world:
+def test_before_the_first_content_the_fallback_takes_over_unseen(kinds, wire, act, kind, status, rests):
+    with two_providers(first=(act,), kinds=kinds, wire=wire, timeouts=patience(kind)) as world:
         told, result = world.stream()
 
         assert isinstance(result, Result)
@@ -67,20 +78,23 @@ def test_before_the_first_content_the_fallback_takes_over_unseen(kinds, act, kin
         assert "".join(each.text for each in deltas if isinstance(each, TextDelta)) == result.answer.output
         assert [row[:4] for row in world.attempts()] == [("first", "primary", "error", kind), OK[:4]]
         assert world.rests() == rests
+        if wire:
+            sent = world.primary.bodies[0]
+            assert sent | BODIES[wire] == sent | {"model": "task:talk"}
         assert (len(world.primary.requests), len(world.fallback.requests)) == (1, 1)
         call = world.call()
         assert (call.stream, call.status, call.cost_usd) == (True, "ok", Decimal("0.0006"))
 
 
 @pytest.mark.parametrize(("act", "kind"), [case[1:] for case in AFTER], ids=[case[0] for case in AFTER])
-def test_after_it_nobody_finishes_anothers_sentence(kinds, act, kind):
-    with two_providers(first=(act,), kinds=kinds, timeouts=patience(kind)) as world:
+def test_after_it_nobody_finishes_anothers_sentence(kinds, wire, act, kind):
+    with two_providers(first=(act,), kinds=kinds, wire=wire, timeouts=patience(kind)) as world:
         told, refused = world.stream()
 
         assert isinstance(refused, Refused)
         assert (refused.status, refused.code, refused.retryable) == (502, "stream_broken", True)
         assert isinstance(told[0], Begun)
-        assert any(isinstance(each, TextDelta) for each in told)
+        assert any(isinstance(each, Relayed if wire else TextDelta) for each in told)
         assert world.attempts() == [("first", "primary", "partial", kind, world.attempts()[0][4])]
         assert world.fallback.requests == []
         assert world.rests() == "circuit"
@@ -93,8 +107,8 @@ def test_after_it_nobody_finishes_anothers_sentence(kinds, act, kind):
 @pytest.mark.parametrize(
     ("act", "kind", "status", "code"), [case[1:] for case in PASSES], ids=[case[0] for case in PASSES]
 )
-def test_a_clients_error_passes_before_anything_is_said(kinds, act, kind, status, code):
-    with two_providers(first=(act,), kinds=kinds) as world:
+def test_a_clients_error_passes_before_anything_is_said(kinds, wire, act, kind, status, code):
+    with two_providers(first=(act,), kinds=kinds, wire=wire) as world:
         told, refused = world.stream()
 
         assert isinstance(refused, Refused)

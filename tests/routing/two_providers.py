@@ -1,9 +1,10 @@
 """A small world: one task type, routed to a model of one provider and then to one of another, both doubles on real sockets."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from routing import changes, circuits, drain, snapshot
@@ -12,8 +13,10 @@ from routing.clients import Caller
 from routing.dispatch import Refused, Result, Told, dispatch, stream
 from routing.models import Attempt, Call, Cooldown, Credential
 from routing.providers.registry import close_all
+from routing.terms.raw import Raw
 from routing.terms.request import Ask, Message, Request
 from routing.terms.words import ErrorKind, ProviderKind, Scope
+from routing.wire.body import parsed
 from tests import doubles
 from tests.doubles import Act, Double
 
@@ -37,11 +40,12 @@ class World:
 
     primary: Double
     fallback: Double
+    wire: str = ""  # the client's: a provider that speaks it is relayed to
 
     def dispatch(self, request: Request = REQUEST, **ask: Any) -> Result | Refused:
         """How one call ends, with all that it leaves behind written to PostgreSQL."""
         snapshot.load_now()
-        ended = asyncio.run(_ended(Ask(**{"task_type": "talk"} | ask), request))
+        ended = asyncio.run(_ended(Ask(**{"task_type": "talk"} | ask), self._written(request, stream=False)))
         circuits.write_pending()
         assert drain.flush()
         return ended
@@ -50,10 +54,13 @@ class World:
         """What a streamed call tells before its end, and how it ends, with all that it leaves behind written to PostgreSQL."""
         snapshot.load_now()
         told: list[Told] = []
-        ended = asyncio.run(_streamed(Ask(**{"task_type": "talk"} | ask), request, told))
+        ended = asyncio.run(_streamed(Ask(**{"task_type": "talk"} | ask), self._written(request, stream=True), told))
         circuits.write_pending()
         assert drain.flush()
         return told, ended
+
+    def _written(self, request: Request, *, stream: bool) -> Request:
+        return replace(request, raw=raw(self.wire, stream=stream)) if self.wire and request.raw is None else request
 
     def call(self) -> Call:
         return Call.objects.latest("started_at")
@@ -104,13 +111,14 @@ def two_providers(
     first: tuple[Act, ...] = (),
     second: tuple[Act, ...] = (),
     kinds: tuple[ProviderKind, ProviderKind] = (ANTHROPIC, OPENAI),
+    wire: str = "",
     **route: Any,
 ) -> Iterator[World]:
     """The world with its route published; the acts are played by the primary's and the fallback's double."""
     with doubles.serve_in_thread(*first) as one, doubles.serve_in_thread(*second) as two:
         snapshot.forget()
         publish([(kinds[0], one.url), (kinds[1], two.url)], **route)
-        yield World(one, two)
+        yield World(one, two, wire)
 
 
 def publish(providers: list[tuple[ProviderKind, str]], **route: Any) -> None:
@@ -146,6 +154,28 @@ def publish(providers: list[tuple[ProviderKind, str]], **route: Any) -> None:
         ],
     }
     changes.publish(document, by=SYSTEM, reason="a small world", source="load")
+
+
+# The ways a call can go to its first provider: its kind, the other's, and the wire of a client that is relayed to it.
+WAYS = {
+    "SDK, anthropic first": (ANTHROPIC, OPENAI, ""),
+    "SDK, openai first": (OPENAI, ANTHROPIC, ""),
+    "relay, messages": (ANTHROPIC, OPENAI, "anthropic"),
+    "relay, chat": (OPENAI, ANTHROPIC, "openai_chat"),
+    "relay, responses": (OPENAI, ANTHROPIC, "openai_responses"),
+}
+SAID = [{"role": "user", "content": "Say it."}]
+BODIES: dict[str, dict[str, Any]] = {
+    "anthropic": {"model": "task:talk", "max_tokens": 1, "messages": SAID},
+    "openai_chat": {"model": "task:talk", "messages": SAID},
+    "openai_responses": {"model": "task:talk", "input": "Say it."},
+}
+
+
+def raw(wire: str, *, stream: bool = False, **more: Any) -> Raw:
+    """REQUEST as a client of the wire writes it."""
+    body = parsed(json.dumps(BODIES[wire] | ({"stream": True} if stream else {}) | more).encode())
+    return Raw(wire, body.text, body.fields, body.spans)
 
 
 def patience(expected: ErrorKind) -> dict[str, float]:

@@ -1,0 +1,202 @@
+"""The relay: a client's own bytes to a provider that speaks its wire, and the provider's own bytes back.
+
+Only the model's name is changed, and the credential. The same faults are told from answers as over the SDKs, and the same is read of
+them; a tool call's arguments are the client's to parse. Options read: `headers`, `stream_usage`.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import aiohttp
+from yarl import URL
+
+from routing.providers.anthropic import base_url as anthropic_url
+from routing.providers.base import Endpoint
+from routing.providers.errors import fault_of_status, malformed, plain, redacted, truncated
+from routing.providers.exchange import ID_CHARS, MAX_ANSWER_BYTES, first_byte_s
+from routing.providers.openai import base_url as openai_url
+from routing.providers.relay_body import adds_usage, body_of
+from routing.providers.relay_headers import headers_of, secrets_of, told
+from routing.providers.relay_pool import session
+from routing.providers.relay_reading import READINGS, Reading
+from routing.providers.relay_stream import Scan
+from routing.terms.event import Event, StreamEnd, StreamStart
+from routing.terms.fault import Failed, Fault
+from routing.terms.raw import Passed, Raw
+from routing.terms.request import Answer, Request, Timeouts
+from routing.terms.words import ErrorKind, ProviderKind
+
+# After the stream's last word: how long its connection is waited for, to be used again.
+LINGER_S = 0.5
+
+
+class Relay:
+    """A lane of its own beside the adapters; for requests that are `raw` in the provider's wire."""
+
+    async def complete(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> Answer:
+        raw, wait_s = _raw(request), first_byte_s(timeouts, request.max_tokens)
+        async with _open(endpoint, raw, timeouts, wait_s) as response:
+            body = await _read(response, timeouts.idle_s)
+            reading = READINGS[raw.wire]()
+            _read_whole(reading, endpoint, raw, response, body)
+            passed = Passed(response.status, told(response.headers), body)
+            return replace(_answer(reading, response), output=reading.text, passed=passed)
+
+    async def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Event]:
+        raw, loop = _raw(request), asyncio.get_running_loop()
+        first_by = loop.time() + timeouts.first_token_s
+        reading = READINGS[raw.wire]()
+        async with _open(endpoint, raw, timeouts, timeouts.first_token_s) as response:
+
+            def fault_of(data: bytes) -> Fault:
+                return _fault(endpoint, raw, response, data)
+
+            scan = Scan(reading, fault_of, drops_usage=adds_usage(raw, endpoint))
+            has_started = is_over = False
+            while not is_over:
+                until = loop.time() + timeouts.idle_s if scan.has_begun else first_by
+                relayed = scan.feed(await _some(response, until))
+                is_over = reading.is_over
+                if is_over and not reading.stop:
+                    raise truncated(f"the {reading.noun} ended without saying why", response.status)
+                if relayed is not None and not has_started:
+                    has_started = True
+                    yield StreamStart(reading.model, _id(reading, response), reading.usage, told(response.headers))
+                if relayed is not None:
+                    yield relayed
+            await _emptied(response)
+            yield StreamEnd(_answer(reading, response))
+
+    def thinking_control(self, endpoint: Endpoint, request: Request) -> str:
+        return "as the client asked" if request.thinking_budget or request.effort or request.thinks else ""
+
+
+def _raw(request: Request) -> Raw:
+    if request.raw is None:
+        raise Failed(Fault(ErrorKind.CONFIG, "only what came over a wire can be relayed"))
+    return request.raw
+
+
+@asynccontextmanager
+async def _open(
+    endpoint: Endpoint, raw: Raw, timeouts: Timeouts, wait_s: float
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The 2xx answer to the relayed request, its body unread; Failed for any other. What is left of it when the block is left is given up."""
+    loop, secrets = asyncio.get_running_loop(), secrets_of(raw, endpoint)
+    limits = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s)
+    try:
+        body, headers = body_of(raw, endpoint), headers_of(raw, endpoint)
+        async with asyncio.timeout_at(loop.time() + wait_s):
+            response = await session(endpoint).post(
+                _url(endpoint, raw),
+                data=body,
+                headers=headers,
+                timeout=limits,
+                allow_redirects=False,
+            )
+    except Failed:
+        raise
+    except Exception as error:  # noqa: BLE001 - aiohttp's, ssl's, ValueErrors of names and addresses
+        kind, what = _transport(error)
+        detail = str(error).strip() if kind in (ErrorKind.CONNECT, ErrorKind.TIMEOUT) else ""
+        for secret in secrets:
+            detail = redacted(detail, secret)
+        raise Failed(Fault(kind, plain(f"{what}: {detail}" if detail else what, 2000))) from None
+    try:
+        if not 200 <= response.status < 300:
+            raise Failed(_fault(endpoint, raw, response, await _read(response, timeouts.idle_s)))
+        yield response
+    finally:
+        response.close()
+
+
+def _transport(error: Exception) -> tuple[ErrorKind, str]:
+    match error:
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+            return ErrorKind.CONNECT, "no connection"
+        case TimeoutError():
+            return ErrorKind.TIMEOUT, "no answer in time"
+        case aiohttp.InvalidURL() | ValueError():
+            return ErrorKind.CONFIG, "the request could not be sent; check base_url and the credential"
+        case aiohttp.ClientError() | ConnectionError():
+            return ErrorKind.CONNECT, "the connection broke before an answer"
+        case _:
+            name = type(error).__name__
+            return ErrorKind.CONFIG, f"the request could not be sent ({name}); check base_url and the credential"
+
+
+async def _some(response: aiohttp.ClientResponse, until: float) -> bytes:
+    """Bytes of the body as they came; b"" at its end."""
+    try:
+        async with asyncio.timeout_at(until):
+            return await response.content.readany()
+    except TimeoutError:
+        raise Failed(Fault(ErrorKind.TIMEOUT, "no answer in time")) from None
+    except (aiohttp.ClientError, ConnectionError):
+        raise truncated("the connection broke in the middle of the answer", response.status) from None
+
+
+async def _read(response: aiohttp.ClientResponse, idle_s: float) -> bytes:
+    """The whole body. Failed when it stops for `idle_s`, breaks off or grows past the limit."""
+    loop, parts, size = asyncio.get_running_loop(), [], 0
+    while data := await _some(response, loop.time() + idle_s):
+        parts.append(data)
+        size += len(data)
+        if size > MAX_ANSWER_BYTES:
+            raise malformed(f"the answer is longer than {MAX_ANSWER_BYTES:,} bytes", response.status)
+    return b"".join(parts)
+
+
+async def _emptied(response: aiohttp.ClientResponse) -> None:
+    """Read to the body's end, which comes right behind the last word; a server that keeps it open loses its connection."""
+    try:
+        async with asyncio.timeout(LINGER_S):
+            while not response.content.at_eof():
+                await response.content.readany()
+    except (TimeoutError, aiohttp.ClientError, ConnectionError):
+        return
+
+
+def _read_whole(reading: Reading, endpoint: Endpoint, raw: Raw, response: aiohttp.ClientResponse, body: bytes) -> None:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        raise malformed(f"HTTP {response.status}, but no JSON: {len(body)} bytes", response.status) from None
+    if not isinstance(parsed, dict):
+        raise malformed(f"HTTP {response.status}, but no JSON object", response.status)
+    if parsed.get("error"):  # OpenRouter and others report an upstream's error with a 200
+        raise Failed(_fault(endpoint, raw, response, body))
+    reading.whole(parsed)
+
+
+def _fault(endpoint: Endpoint, raw: Raw, response: aiohttp.ClientResponse, body: bytes) -> Fault:
+    """The fault that an error body tells, and the body itself for the client, without any credential."""
+    text = body.decode("utf-8", "surrogateescape")
+    for secret in secrets_of(raw, endpoint):
+        text = redacted(text, secret)
+    clean = text.encode("utf-8", "surrogateescape")
+    fault = fault_of_status(response.status, response.headers, clean, now=datetime.now(UTC))
+    return replace(fault, passed=Passed(response.status, told(response.headers), clean))
+
+
+def _answer(reading: Reading, response: aiohttp.ClientResponse) -> Answer:
+    return Answer("", reading.stop, reading.model, reading.usage, provider_request_id=_id(reading, response))
+
+
+def _id(reading: Reading, response: aiohttp.ClientResponse) -> str | None:
+    return plain(response.headers.get(reading.id_header) or reading.id, ID_CHARS) or None
+
+
+def _url(endpoint: Endpoint, raw: Raw) -> URL:
+    root = (anthropic_url if endpoint.kind is ProviderKind.ANTHROPIC else openai_url)(endpoint)
+    return _parsed_url(f"{root}{READINGS[raw.wire].path}{f'?{raw.query}' if raw.query else ''}")
+
+
+@lru_cache(256)
+def _parsed_url(text: str) -> URL:
+    return URL(text, encoded=True)
