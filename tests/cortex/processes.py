@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from cortex.supervisor import end_with_parent
+
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
 
@@ -68,6 +70,7 @@ class Managed:
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 env={name: value for name, value in environment.items() if value is not None},
+                preexec_fn=end_with_parent,  # no server outlives the tests, even those of a fixture that failed half-way
             )
 
     def said(self, text: str) -> str | None:
