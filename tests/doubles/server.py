@@ -25,6 +25,7 @@ class Seen:
     path: str
     headers: dict[str, str]  # names in lower case
     body: Any  # parsed JSON; None without one
+    raw: bytes = field(default=b"", repr=False)
 
     def as_json(self) -> dict[str, Any]:
         return {"method": self.method, "path": self.path, "headers": self.headers, "body": self.body}
@@ -204,7 +205,7 @@ async def _request(reader: asyncio.StreamReader) -> Seen | None:
     method, path, _ = first.split(" ")
     headers = {name.strip().lower(): value.strip() for name, value in (line.split(":", 1) for line in lines)}
     raw = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Seen(method, path, headers, json.loads(raw) if raw else None)
+    return Seen(method, path, headers, json.loads(raw) if raw else None, raw)
 
 
 def _write(

@@ -1,0 +1,49 @@
+"""A body of JSON and the places of its fields."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routing.wire.body import NoObject, parsed
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(fields=st.dictionaries(st.text(), VALUES, max_size=5), indent=st.sampled_from([None, 2]), ascii=st.booleans())
+def test_every_body_reads_as_json_does_and_each_field_stands_where_it_is_said_to(fields, indent, ascii):
+    text = json.dumps(fields, indent=indent, ensure_ascii=ascii)
+    body = parsed(text.encode("utf-8", "surrogatepass"))
+
+    assert body.fields == json.loads(text)
+    assert body.spans is not None
+    assert {name: json.loads(text[begin:end]) for name, (begin, end) in body.spans.items()} == body.fields
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(b"", b" ", b"{", b'{"a"', b'{"a":', b'{"a":1', b'{"a":1,', b'{"a":1,}', b"{,}", b"{1:2}", b'{"a" 1}'),
+        *(b'{"a":1 "b":2}', b'{"a":NaN}', b'{"a":Infinity}', b"{}{}", b'{"a":1}x', b"{'a':1}", b"\xff\xfe", b"nul"),
+    ],
+)
+def test_what_json_refuses_is_refused(raw):
+    with pytest.raises(ValueError):
+        parsed(raw)
+
+
+@pytest.mark.parametrize("raw", [b"[]", b"7", b'"text"', b"null"])
+def test_json_that_is_no_object_is_told_apart(raw):
+    with pytest.raises(NoObject):
+        parsed(raw)
+
+
+@pytest.mark.parametrize("name", ['"a"', '"\\u0061"'])
+def test_a_name_that_stands_twice_has_no_place(name):
+    body = parsed(b'{"a": 1, ' + name.encode() + b": 2}")
+    assert (body.fields, body.spans) == ({"a": 2}, None)
