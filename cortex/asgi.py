@@ -32,7 +32,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 API_PATHS = ("/api/", "/healthz", "/readyz", "/metrics")
 LOOP_PATHS = frozenset({"/api/v1/dispatch", "/api/v1/route/explain", "/healthz", "/readyz"})  # async from end to end
-WIRE_PATHS = ("/v1/",)
+WIRE_PATHS = ("/v1/", "/mcp")
 
 
 console, api, in_loop = ASGIHandler(), ApiHandler(), LoopHandler()

@@ -4,7 +4,8 @@ The hot path: no query, no ORM, no thread. All it knows is the snapshot; all it 
 """
 
 from routing.dispatch.call import Told, dispatch, stream
+from routing.dispatch.embedding import embed
 from routing.dispatch.outcome import Begun, Opinion, Refused, Result
 from routing.dispatch.told import headers_of
 
-__all__ = ["Begun", "Opinion", "Refused", "Result", "Told", "dispatch", "headers_of", "stream"]
+__all__ = ["Begun", "Opinion", "Refused", "Result", "Told", "dispatch", "embed", "headers_of", "stream"]

@@ -1,6 +1,6 @@
 """The wires that existing clients already speak: raw ASGI endpoints, past Django's middleware and past Django.
 
-`application` serves /v1/*. An exchange comes in, `routing.wire` reads its body, `naming` says what its model's name means, and
+`application` serves /v1/* and /mcp. An exchange comes in, `routing.wire` reads its body, `naming` says what its model's name means, and
 `routing.dispatch` does the rest.
 """
 

@@ -44,7 +44,7 @@ class Exchange:
         value = self._headers.get(name.lower().encode("latin-1"))
         return None if value is None else value.decode("latin-1").strip()
 
-    async def caller(self, scope: Scope) -> Caller:
+    async def caller(self, scope: Scope | None = None) -> Caller:
         """Whose key it is. A key that the snapshot does not hold may be younger than it: the database is asked, in a thread."""
         key = presented_key(self.header)
         try:
@@ -134,6 +134,6 @@ class Exchange:
             watching.cancel()
 
 
-def _asked_in_a_thread(key: str | None, scope: Scope) -> Caller:
+def _asked_in_a_thread(key: str | None, scope: Scope | None) -> Caller:
     close_old_connections()  # this thread outlives the request
     return caller_of(key, scope)

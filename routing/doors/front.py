@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from routing.doors import counting, listing
+from routing.doors import counting, embeddings, listing, mcp
 from routing.doors.converse import converse, refuse
 from routing.doors.exchange import Exchange, Receive, Send
 from routing.doors.refusal import Refusal
@@ -18,14 +18,18 @@ CONVERSATIONS: Mapping[str, tuple[Wire, str]] = {
 }
 DOORS = {path: ("POST", partial(converse, wire=wire, name=name)) for path, (wire, name) in CONVERSATIONS.items()} | {
     "/v1/messages/count_tokens": ("POST", counting.count_tokens),
+    "/v1/embeddings": ("POST", embeddings.embed),
     "/v1/models": ("GET", listing.models),
 }
 
 
 async def application(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-    """ASGI, for paths under /v1/."""
+    """ASGI, for /mcp and paths under /v1/."""
     exchange = Exchange(scope, receive, send)
     path = exchange.path.rstrip("/")
+    if path == "/mcp":
+        await mcp.application(scope, receive, send)
+        return
     wire: Wire = messages if exchange.header("anthropic-version") or path.startswith("/v1/messages") else chat
     method, door = DOORS.get(path, ("", None))
     if door is None and path.startswith("/v1/models/"):

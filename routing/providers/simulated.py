@@ -1,5 +1,6 @@
 """No provider at all: answers that say so, the same for the same request. How a person without keys tries the product.
 
+Vectors are made of the words of their texts: texts that share words are near each other.
 Nothing here is measured or sent. The time an attempt takes is what the clock says: a simulated answer is made at once, or after
 `latency_scale` × the profile's own latency where the endpoint's options name one.
 
@@ -9,18 +10,21 @@ Options read: `seed` (int, 0), `latency_scale` (float, 0).
 import asyncio
 import hashlib
 import json
+import math
 import random
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from routing.providers.base import Discovered, Endpoint
 from routing.providers.profiles import PROFILES, Profile, profile
+from routing.terms.embedding import Embedded, EmbeddingRequest
 from routing.terms.event import Event, StreamEnd, StreamStart, TextDelta
 from routing.terms.request import Answer, Request, Timeouts, Usage
 
 __all__ = ["PREFIX", "Simulated", "profile"]
 
 PREFIX = "simulated/"  # before the served model's name, so that no row or page can be taken for a real answer
+DIMENSIONS = 768  # as many as nomic-embed-text has
 OPENINGS = (
     "I would start from the main point and work outwards.",
     "Here is a short version; a real model would go into detail.",
@@ -44,6 +48,15 @@ class Simulated:
         for word in re.findall(r"\S+\s*", answer.output):
             yield TextDelta(word)
         yield StreamEnd(answer)
+
+    async def embed(self, endpoint: Endpoint, request: EmbeddingRequest, timeouts: Timeouts) -> Embedded:
+        length = request.dimensions or DIMENSIONS
+        read = sum(len(text) // 4 if isinstance(text, str) else len(text) for text in request.inputs)
+        return Embedded(
+            vectors=tuple(_vector(endpoint, text, length) for text in request.inputs),
+            served_model=PREFIX + endpoint.upstream_id,
+            usage=Usage(input_tokens=max(1, read)),
+        )
 
     def thinking_control(self, endpoint: Endpoint, request: Request) -> str:
         return f"simulated: {request.thinking_budget} tokens" if request.thinking_budget else ""
@@ -69,6 +82,17 @@ def _body(request: Request) -> bytes:
 def _digest(endpoint: Endpoint, body: bytes) -> bytes:
     seed = endpoint.options.get("seed", 0)
     return hashlib.sha256(f"{endpoint.provider}\n{endpoint.upstream_id}\n{seed}\n".encode() + body).digest()
+
+
+def _vector(endpoint: Endpoint, text: str | Sequence[int], length: int) -> tuple[float, ...]:
+    """The text's words, or tokens, counted into `length` places by their hash, with a sign by it; of length 1."""
+    counts = [0.0] * length
+    for word in re.findall(r"\w+|[^\w\s]", text.lower()) if isinstance(text, str) else map(str, text):
+        digest = hashlib.blake2b(f"{endpoint.upstream_id}\n{word}".encode("utf-8", "replace"), digest_size=8).digest()
+        place = int.from_bytes(digest, "big")
+        counts[(place >> 1) % length] += 1.0 if place & 1 else -1.0
+    norm = math.hypot(*counts)
+    return tuple(count / norm for count in counts) if norm else (1.0, *counts[1:])
 
 
 def _profile(endpoint: Endpoint) -> Profile:
