@@ -66,6 +66,7 @@ PAGES: dict[str, tuple[Group, str]] = {
     "clients": (READ, "GET"),
     "key-create": (RULE, "POST"),
     "key-revoke": (RULE, "POST"),
+    "connect": (READ, "GET"),
     "alerts": (READ, "GET"),
     "audit": (RULE, "GET"),
     "audit-verify": (RULE, "POST"),
