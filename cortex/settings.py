@@ -52,6 +52,8 @@ HTTPS = PUBLIC_URL.startswith("https://")
 ALLOWED_HOSTS: list[str] = env.list("CORTEX_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 ALLOW_PRIVATE_UPSTREAMS: list[str] = env.list("CORTEX_ALLOW_PRIVATE_UPSTREAMS", default=[])
+# Where clients' own credentials may go besides to the vendors themselves. Who may edit the table could name any host there.
+CALLER_CREDENTIAL_UPSTREAMS: list[str] = env.list("CORTEX_CALLER_CREDENTIAL_UPSTREAMS", default=[])
 try:
     SIZE_LIMIT_BYTES: int = env.int("CORTEX_SIZE_LIMIT_BYTES", default=32 * 1024 * 1024)
 except ValueError as error:

@@ -97,6 +97,15 @@ def pin(url: str, resolve: Resolver | None = None) -> Pinned:
     return Pinned(scheme, host, port, found[0])
 
 
+def authority(url: str) -> str:
+    """host:port, lower case, as the settings name it; "" for what is no address."""
+    try:
+        _, host, port = _parts(url)
+    except Refused:
+        return ""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def is_public(address: Address) -> bool:
     """Whether the address is a public unicast one that speaks for nobody else."""
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:

@@ -253,7 +253,7 @@ class _Call:
         """Nobody answered: write it down, and say it."""
         left_out = self.lineup.left_out
         if last is not None:
-            return self._refused(refusals.failed(ending_of(last[1], last[0].key), left_out), Status.ERROR)
+            return self._refused(refusals.failed(ending_of(last[1], last[0]), left_out), Status.ERROR)
         ending, after_s = refusals.nothing_to_try(self.plan, self.ask, left_out, now=datetime.now(UTC))
         return self._refused(ending, Status.BLOCKED, after_s)
 

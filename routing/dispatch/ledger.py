@@ -10,7 +10,7 @@ from routing.dispatch.metrics import ATTEMPTS, CALLS, SECONDS
 from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate, Plan
 from routing.terms.record import AttemptRecord, Intent, Outcome
-from routing.terms.words import Role, Status
+from routing.terms.words import CredentialKind, ErrorKind, Role, Status
 
 
 class Ledger:
@@ -46,11 +46,14 @@ class Ledger:
         if tried.fault is None:
             SECONDS.labels(record.provider).observe(tried.total_ms / 1000)
         model, endpoint = self._known.table.models.get(candidate.key), self._known.endpoint(candidate)
+        is_callers = candidate.credential_kind is CredentialKind.CALLER
+        if is_callers and tried.fault is not None and tried.fault.kind is ErrorKind.AUTH:
+            return tried  # the client's own affair: nothing here stops being ready
         circuits.note(
             candidate,
             tried.fault,
             cooldown_s=self._plan.cooldown_s,
-            quota=model.quota if model else None,
+            quota=model.quota if model and not is_callers else None,
             now=datetime.now(UTC),
             secret=endpoint.secret if endpoint else None,
         )

@@ -13,7 +13,7 @@ from routing.providers.registry import adapter_for
 from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate, Plan
 from routing.terms.request import Ask, Request, Timeouts
-from routing.terms.words import Role
+from routing.terms.words import CredentialKind, Role
 
 
 async def opinion(
@@ -44,11 +44,14 @@ async def opinion(
 def _other(known: Snapshot, plan: Plan, ask: Ask, served: Candidate, tried: Collection[str]) -> Candidate | None:
     """A candidate of another provider: of the route, else of the tier chain."""
     for candidate in plan.candidates:
-        if candidate.provider != served.provider and candidate.key not in tried:
+        is_ours = candidate.credential_kind is not CredentialKind.CALLER  # a client's own is for what it asked itself
+        if is_ours and candidate.provider != served.provider and candidate.key not in tried:
             return candidate
     for hop in chain(known.table, served.key):
         if not hop.model.startswith(f"{served.provider}:") and hop.model not in tried:
-            found = known.plan(replace(ask, override=hop.model, fallback="none"), datetime.now(UTC)).candidates
+            found = known.plan(
+                replace(ask, override=hop.model, fallback="none", brings=""), datetime.now(UTC)
+            ).candidates
             if found:
                 return found[0]
     return None

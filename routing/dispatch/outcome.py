@@ -9,11 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from routing.attempt import Tried
+from routing.terms.candidate import Candidate
 from routing.terms.fault import Fault
 from routing.terms.raw import Passed
 from routing.terms.record import AttemptRecord
 from routing.terms.request import Answer, Usage
-from routing.terms.words import ErrorKind
+from routing.terms.words import CredentialKind, ErrorKind
 
 _PASSED = frozenset({400, 404, 413, 415, 422})  # of a provider, told to the caller as they are
 # Of Cortex's own credential, and so its own affair; the caller is told of the caller's.
@@ -119,15 +120,15 @@ def broken(fault: Fault, candidate: str) -> Ending:
     return Ending(502, "stream_broken", words, True)
 
 
-def ending_of(fault: Fault, candidate: str, *, is_callers: bool = False) -> Ending:
-    """The answer to the caller when no further candidate is tried after this fault. `is_callers`: the credential was the caller's own.
+def ending_of(fault: Fault, candidate: Candidate) -> Ending:
+    """The answer to the caller when no further candidate is tried after this one's fault.
 
     Who speaks the provider's wire gets the provider's own error.
     """
-    passed = fault.passed
+    passed, is_callers = fault.passed, candidate.credential_kind is CredentialKind.CALLER
     if passed is not None and (passed.status < 400 or (fault.kind in _OF_CREDENTIAL and not is_callers)):
         passed = None
-    return replace(_ending_of(fault, candidate), passed=passed)
+    return replace(_ending_of(fault, candidate.key), passed=passed)
 
 
 def _ending_of(fault: Fault, candidate: str) -> Ending:

@@ -15,6 +15,7 @@ from routing.doors.exchange import Exchange, Gone
 from routing.doors.refusal import Refusal, refusal_of
 from routing.doors.relaying import raw_of
 from routing.terms.event import Relayed, StreamStart
+from routing.terms.raw import Raw
 from routing.terms.request import Ask
 from routing.terms.words import Scope, TaskKind
 from routing.wire.base import Asked, Unreadable, Wire
@@ -27,8 +28,9 @@ async def converse(exchange: Exchange, wire: Wire, name: str) -> None:
         body = await exchange.body()
         with exchange.watched():
             asked = wire.read(body.fields)
-            ask, facts = _meant(asked, exchange, caller, name)
-            asked = replace(asked, request=replace(asked.request, raw=raw_of(exchange, body, name)))
+            raw = raw_of(exchange, body, name)
+            ask, facts = _meant(asked, exchange, caller, raw)
+            asked = replace(asked, request=replace(asked.request, raw=raw))
             if asked.stream:
                 await _stream(exchange, wire, asked, ask, caller, facts)
             else:
@@ -52,13 +54,13 @@ async def refuse(exchange: Exchange, wire: Wire, refusal: Refusal) -> None:
     await exchange.answer(refusal.status, body, refusal.headers)
 
 
-def _meant(asked: Asked, exchange: Exchange, caller: Caller, name: str) -> tuple[Ask, Facts]:
+def _meant(asked: Asked, exchange: Exchange, caller: Caller, raw: Raw) -> tuple[Ask, Facts]:
     if exchange.header("idempotency-key") is not None:
         raise Refused(400, "not_served", "Idempotency-Key is not served yet: leave the header out.")
     if asked.pins is not None:
         raise Unreadable("previous_response_id", "answers are not stored here: send the conversation whole")
     known = snapshot.fresh()
-    ask, facts = naming.meant(known, asked, exchange, caller, name)
+    ask, facts = naming.meant(known, asked, exchange, caller, raw.wire, brings=bool(raw.credential))
     task = known.table.task_types.get(ask.task_type)
     if task is not None and task.kind is TaskKind.EMBEDDING:
         raise Refused(422, "wrong_kind", f"Task type '{task.slug}' embeds; this endpoint answers in words.")

@@ -19,8 +19,13 @@ TASK, AUTO = "task:", "auto"
 SESSION_HEADERS = ("x-cortex-session", "x-claude-code-session-id", "session-id", "thread-id")
 
 
-def meant(known: Snapshot, asked: Asked, exchange: Exchange, caller: Caller, wire: str) -> tuple[Ask, Facts]:
-    """The ask and the facts of a call over a wire. Raises resolve.Unknown and resolve.Ambiguous, whose `what` says what is not known."""
+def meant(
+    known: Snapshot, asked: Asked, exchange: Exchange, caller: Caller, wire: str, *, brings: bool = False
+) -> tuple[Ask, Facts]:
+    """The ask and the facts of a call over a wire. Raises resolve.Unknown and resolve.Ambiguous, whose `what` says what is not known.
+
+    `brings`: the client has sent a credential of its own provider beside its key.
+    """
     table = known.table
     override = exchange.header("x-cortex-override")
     task_type = _task_type(table, asked.model, exchange.header("x-cortex-task"), caller)
@@ -41,8 +46,9 @@ def meant(known: Snapshot, asked: Asked, exchange: Exchange, caller: Caller, wir
         size=exchange.size // 4,
         max_tokens=asked.request.max_tokens,
         needs=asked.needs,
-        wire=wire if asked.bound else "",
+        wire=wire if asked.bound or brings else "",
         bound=asked.bound,
+        brings=f"caller:{caller.prefix}" if brings else "",
         allowed_models=caller.allowed_models,
         client=caller.client,
         scopes=frozenset({f"client:{caller.client}", f"key:{caller.prefix}"}),

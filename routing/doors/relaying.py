@@ -2,10 +2,13 @@
 
 import json
 import re
+from collections.abc import Iterator
 
+from routing import clients
 from routing.doors.exchange import Exchange
 from routing.providers.relay_headers import passed_on
 from routing.terms.raw import Raw
+from routing.terms.secret import Secret
 from routing.wire import seals
 from routing.wire.body import Body, parsed
 
@@ -18,4 +21,16 @@ def raw_of(exchange: Exchange, body: Body, wire: str) -> Raw:
     if seals.MARK in body.text:  # what another provider thought is nothing to this one
         body = parsed(json.dumps(seals.unsealed(body.fields)).encode())
     query = exchange.query.decode("ascii") if _QUERY.fullmatch(exchange.query) else ""
-    return Raw(wire, body.text, body.fields, body.spans, passed_on(exchange.headers), query)
+    headers, credential = passed_on(exchange.headers), tuple(_credential(exchange, wire))
+    return Raw(wire, body.text, body.fields, body.spans, headers, query, credential)
+
+
+def _credential(exchange: Exchange, wire: str) -> Iterator[tuple[str, Secret]]:
+    """The client's own credential: what stands in its vendor's headers while the Cortex key has one of its own."""
+    if exchange.header("x-cortex-key") is None:
+        return
+    for name in ("authorization", "x-api-key") if wire == "anthropic" else ("authorization",):
+        value = exchange.header(name)
+        # Some clients can only send their one key everywhere: that of Cortex is nothing to a provider.
+        if value and value.isascii() and not clients.is_shaped(value.rpartition(" ")[2]):
+            yield name, Secret(value)

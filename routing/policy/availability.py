@@ -34,6 +34,17 @@ def refusal(
     )
 
 
+def callers_refusal(
+    provider: Provider, model: Model, health: Health, now: datetime, name: str, zone: tzinfo = UTC
+) -> Objection | None:
+    """Why the model cannot be called now with the client's own credential of that name. No quota of ours counts its calls."""
+    broken = health.not_ready.get((provider.slug, ""))
+    if broken is not None:
+        return Objection(SkipReason.NOT_READY, f"not reachable: {broken}")
+    rest = _rest(health, provider.slug, name, model.slug, now)
+    return _cooling(rest, now, zone) if rest else _circuit_refusal(provider, model, health, now, zone)
+
+
 def credential_for(
     provider: Provider, model: Model, health: Health, now: datetime, kind: CredentialKind | None = None
 ) -> Credential | None:

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from routing.policy import resolve
-from routing.policy.availability import Objection, credential_for, refusal
+from routing.policy.availability import Objection, callers_refusal, credential_for, refusal
 from routing.policy.curve import Level, level
 from routing.policy.health import Health
 from routing.policy.steps import Step, by_author, route_of, steps
-from routing.policy.table import Model, Table
+from routing.policy.table import Credential, Model, Provider, Table
 from routing.policy.warnings import endings, unheard, warnings
 from routing.terms.candidate import Candidate, Plan, Skipped, Warning
 from routing.terms.raw import speaks
@@ -117,9 +117,19 @@ class _Planner:
         model = self.table.models.get(step.model)
         if model is None:
             return Objection(SkipReason.DISABLED, "no such model")
-        return self._policy_objection(model) or refusal(
-            self.table.providers[model.provider], model, self.health, self.now, step.credential_kind, self.table.zone
-        )
+        objection = self._policy_objection(model)
+        if objection is not None:
+            return objection
+        provider, zone = self.table.providers[model.provider], self.table.zone
+        if self._is_brought(provider, step):
+            return callers_refusal(provider, model, self.health, self.now, self.ask.brings, zone)
+        return refusal(provider, model, self.health, self.now, step.credential_kind, zone)
+
+    def _is_brought(self, provider: Provider, step: Step) -> bool:
+        """Whether the client's own credential is the one to call the provider with."""
+        ask = self.ask
+        is_meant = bool(ask.brings) and provider.takes_callers and step.credential_kind is None
+        return is_meant and speaks(provider.spoken_kind, ask.wire)
 
     def _policy_objection(self, model: Model) -> Objection | None:
         """What speaks against the model whatever its health."""
@@ -166,6 +176,8 @@ class _Planner:
         model = self.table.models[step.model]
         provider = self.table.providers[model.provider]
         credential = credential_for(provider, model, self.health, self.now, step.credential_kind)
+        if self._is_brought(provider, step):
+            credential = Credential(self.ask.brings, CredentialKind.CALLER)
         return Candidate(
             provider=model.provider,
             model=model.slug,

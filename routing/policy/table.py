@@ -28,6 +28,7 @@ class Provider:
     credentials: tuple[Credential, ...] = ()  # in order of preference
     needs_credential: bool = True  # False: a local server that asks for none
     rotation: tuple[str, ...] = ()  # other providers, in the order in which the tier chain asks them
+    takes_callers: bool = False  # whether a client's own credential may go to it
 
     @property
     def spoken_kind(self) -> ProviderKind:

@@ -8,6 +8,7 @@ from routing.providers.base import Endpoint
 from routing.terms.raw import Raw
 
 USAGE = {"include_usage": True}
+MOST = ("max_tokens", "max_completion_tokens", "max_output_tokens")  # as each wire says how much may be written
 
 
 def body_of(raw: Raw, endpoint: Endpoint) -> bytes:
@@ -16,6 +17,11 @@ def body_of(raw: Raw, endpoint: Endpoint) -> bytes:
     if adds_usage(raw, endpoint):
         options = raw.fields.get("stream_options")
         changes["stream_options"] = {**(options if isinstance(options, Mapping) else {}), **USAGE}
+    most = endpoint.max_output_tokens
+    for name in MOST if most is not None else ():
+        asked = raw.fields.get(name)
+        if isinstance(asked, int) and asked > (most or 0):  # a provider refuses more, and on a fallback nobody meant it
+            changes[name] = most
     text = _cut_in(raw.text, raw.spans, changes) if raw.spans is not None else None
     if text is None:
         text = json.dumps({**raw.fields, **changes})

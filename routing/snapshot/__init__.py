@@ -29,6 +29,7 @@ from routing.snapshot.prices import read_rates
 from routing.snapshot.reading import PIN_REFUSED_S, read_endpoints, read_table
 from routing.terms.candidate import Candidate, Plan
 from routing.terms.request import Ask
+from routing.terms.words import CredentialKind
 from routing.versions import bump_revision as touch_revision
 from routing.versions import bump_state as touch_state
 
@@ -106,12 +107,15 @@ class Snapshot:
 
     def endpoint(self, candidate: Candidate) -> Endpoint | None:
         """Where to call the candidate; None when its credential went away since."""
-        found = self.endpoints.get((candidate.provider, candidate.credential))
+        kind = candidate.credential_kind
+        is_callers = kind is CredentialKind.CALLER
+        found = self.endpoints.get((candidate.provider, None if is_callers else candidate.credential))
         if found is None:
             return None
         model = self.table.models.get(candidate.key)
         most = model.max_output_tokens if model else None
-        return replace(found, upstream_id=candidate.upstream_id, max_output_tokens=most)
+        told = kind if is_callers else found.credential_kind
+        return replace(found, upstream_id=candidate.upstream_id, max_output_tokens=most, credential_kind=told)
 
 
 _current: Snapshot | None = None

@@ -31,7 +31,7 @@ from routing.policy.table import (
 from routing.providers.base import Endpoint
 from routing.terms.request import Timeouts
 from routing.terms.words import CredentialKind, ProviderKind, TaskKind
-from routing.upstreams import Pinned, Refused, pin
+from routing.upstreams import Pinned, Refused, authority, pin
 
 PIN_S = 300.0  # an address is looked up anew after that; a refusal after PIN_REFUSED_S
 PIN_REFUSED_S = 30.0
@@ -75,7 +75,15 @@ def _provider(row: ProviderRow, credentials: tuple[Credential, ...]) -> Provider
         credentials=credentials,
         needs_credential=not asks_for_none,
         rotation=tuple(row.rotation),
+        takes_callers=_takes_callers(row, kind),
     )
+
+
+def _takes_callers(row: ProviderRow, kind: ProviderKind) -> bool:
+    """Clients bring credentials of the vendor; another host gets them only where the server's environment names it."""
+    if kind not in (ProviderKind.ANTHROPIC, ProviderKind.OPENAI):
+        return False
+    return not row.base_url or authority(row.base_url) in settings.CALLER_CREDENTIAL_UPSTREAMS
 
 
 def _model(row: ModelRow) -> Model:

@@ -25,7 +25,8 @@ class Ask:
     max_tokens: int | None = None
     needs: frozenset[str] = frozenset()  # "tools", "images", "json_schema" …, and what a wire's reading adds
     context: tuple[str, ...] = ()  # conditions that hold: "in_session", "batch" …; the first that a route names decides
-    wire: str = ""  # the client's, where that matters: with `bound`
+    wire: str = ""  # the client's, where that matters: with `bound` and `brings`
+    brings: str = ""  # the name of the client's own credential, for its vendor's provider alone
     bound: frozenset[str] = frozenset()  # those of the needs that only a provider of the client's wire can be told
     allowed_models: frozenset[str] | None = None  # the client's list of "provider:model"; None: all
     client: str = ""  # slug
