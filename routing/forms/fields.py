@@ -1,7 +1,7 @@
 """Fields that hold lists: words in a line, a chain of steps, lines of several inputs."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -172,3 +172,31 @@ def flatten(widget: forms.Widget, name: str, value: Any) -> Iterator[tuple[str, 
         yield name, ["on"]
     elif value is not False:
         yield name, [_text(value)]
+
+
+class Suggest(forms.TextInput):
+    """A line of text that offers what is usual; anything else may be typed."""
+
+    def __init__(self, options: Iterable[str]) -> None:
+        super().__init__()
+        self.options = tuple(options)
+
+
+class Named(forms.ChoiceField):
+    """The slug of one of the rows there are, or none of them."""
+
+    def __init__(self, rows: Any, empty: str = "", **kwargs: Any) -> None:
+        self.rows, self.empty = rows, empty
+        super().__init__(choices=self.there, **kwargs)
+
+    def there(self) -> list[tuple[str, str]]:
+        """Asked for whenever the form is shown."""
+        first = [] if self.required and not self.empty else [("", self.empty or "none")]
+        return first + [(slug, slug) for slug in self.rows.objects.order_by("slug").values_list("slug", flat=True)]
+
+    def clean(self, value: Any) -> str | None:
+        return super().clean(value) or None
+
+
+def words(values: Iterable[str]) -> list[tuple[str, str]]:
+    return [(each, each.replace("_", " ")) for each in values]

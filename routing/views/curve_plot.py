@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from html import escape
 from typing import Any
 
 from django.utils import timezone
@@ -57,7 +58,7 @@ def figure(
             "annotations": [
                 {
                     "xref": "paper", "x": 0.005, "xanchor": "left", "y": bound, "yanchor": "bottom", "showarrow": False, "align": "left",
-                    "text": ", ".join(map(str, step.get("allowed") or ())) or "nothing", "font": {"size": 11, "color": "var(--cx-plot-text)"},
+                    "text": escape(", ".join(map(str, step.get("allowed") or ()))) or "nothing", "font": {"size": 11, "color": "var(--cx-plot-text)"},
                 }
                 for number, (bound, step) in enumerate(levels)
                 if ends[number] - bound >= least_gap
@@ -80,9 +81,9 @@ def _trace(line: Line, number: int, now: datetime) -> dict[str, Any]:
     times = [*(_local(timezone.localtime(at)) for at, _ in line.points), _local(now)]
     values = [value for _, value in line.points]
     return {
-        "type": "scatter", "mode": "lines+markers", "x": times, "y": [*values, values[-1]] if values else [], "name": line.name,
+        "type": "scatter", "mode": "lines+markers", "x": times, "y": [*values, values[-1]] if values else [], "name": escape(line.name),
         "line": {"color": f"var(--cx-model-{number % 12})", "width": 2, "shape": "hv"}, "marker": {"size": 5},
-        "hovertemplate": f"{line.name}: %{{y:.0f}} %, %{{x|%H:%M}}<extra></extra>",
+        "hovertemplate": f"{escape(line.name)}: %{{y:.0f}} %, %{{x|%H:%M}}<extra></extra>",
     }  # fmt: skip
 
 

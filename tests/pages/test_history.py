@@ -42,6 +42,30 @@ def test_two_revisions_are_compared_the_older_one_left(client_of: ClientOf) -> N
     ]
 
 
+def test_a_curve_and_a_quota_are_compared_in_words(client_of: ClientOf) -> None:
+    steps = [{"from": 0, "allowed": ["opus", "local"]}, {"from": 87.5, "allowed": ["local"], "note": "tight"}]
+    windows = [{"name": "5h", "limit": 1500, "unit": "calls", "hours": 5}]
+    edit = {"curves": [{"name": "default", "steps": steps}], "quotas": [{"slug": "codex-cli", "windows": windows}]}
+    changes.publish(edit, by=SYSTEM, reason="", source="console")
+    lines = client_of(Group.VIEWER).get("/history/2/").context["lines"]
+    assert [(line.field, line.after) for line in lines] == [
+        ("Quota codex-cli: windows", "5h: 1,500 calls in 5 h"),
+        ("Curve default: steps", "0 %: opus, local; 87.5 %: local (tight)"),
+    ]
+
+
+@pytest.mark.browser
+def test_two_marked_revisions_are_compared(sign_in: Callable[[Group], Page]) -> None:
+    publish("anthropic:opus")
+    publish("anthropic:haiku")
+    page = sign_in(Group.VIEWER)
+    page.goto("/history/")
+    page.get_by_label("from revision 1", exact=True).check()
+    page.get_by_role("button", name="Compare the two marked").click()
+    expect(page.get_by_role("heading", name="Revisions 1 and 3")).to_be_visible()
+    expect(page.locator("ins")).to_have_text("anthropic:haiku")
+
+
 @pytest.mark.parametrize("address", ["/history/99/", "/history/compare?from=1&to=99"])
 def test_a_revision_that_does_not_exist_is_not_found(client_of: ClientOf, address: str) -> None:
     assert client_of(Group.VIEWER).get(address).status_code == 404

@@ -202,7 +202,7 @@ def test_a_quota_is_exhausted_in_a_dialog(sign_in: Callable[[Group], Page], acce
 def test_the_catalogue_filters_while_one_types_and_keeps_it_in_the_address(sign_in: Callable[[Group], Page]) -> None:
     page = sign_in(Group.VIEWER)
     page.goto("/models/")
-    page.get_by_label("Tier").select_option("premium")
+    page.get_by_label("Tier", exact=True).select_option("premium")
     expect(page.locator("#rows tbody tr")).to_have_count(3)
     page.get_by_label("Words").fill("codex")
     expect(page.locator("#rows tbody tr")).to_have_count(1)

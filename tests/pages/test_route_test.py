@@ -43,6 +43,21 @@ def test_the_path_is_the_plan_of_that_call(
     assert not Call.objects.exists()
 
 
+def test_a_prompt_that_fits_no_window_is_told_so(client_of: ClientOf) -> None:
+    asked = {"task_type": "coding", "size": "1000001", "max_tokens": "100"}
+    plan = client_of(Group.VIEWER).get("/route-test/", asked).context["plan"]
+    # The seeds: codex reads 1,050,000 tokens, sonnet 1,000,000
+    assert [each["model"] for each in plan["candidates"]] == ["codex"]
+    assert [(each["model"], each["reason"]) for each in plan["steps"]] == [("sonnet", "window_too_small")]
+
+
+def test_a_rest_counts_down_in_the_path(client_of: ClientOf) -> None:
+    rest("openai", "codex")
+    answer = client_of(Group.VIEWER).get("/route-test/?task_type=coding")
+    assert [each["until"] for each in answer.context["plan"]["steps"]] == [Cooldown.objects.get().until]
+    assert "data-countdown" in answer.content.decode()
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
@@ -69,6 +84,6 @@ def test_a_person_finds_out_why_a_model_was_skipped(
     path = page.locator("#path")
     expect(path.locator(".path-first")).to_contain_text("sonnet")
     expect(path.locator(".path-skipped")).to_contain_text("codex")
-    expect(path.locator(".path-skipped")).to_contain_text("cooling down until")
+    expect(path.locator(".path-skipped")).to_contain_text("cooling down")
     assert "task_type=coding" in page.url
     accessible(page)
