@@ -1,4 +1,4 @@
-"""Native dispatch, recording on: one worker in front of an upstream that answers at once, beside a direct call to the same upstream.
+"""Dispatch over the SDKs and over the relay, recording on: one worker in front of an upstream that answers at once, beside a direct call.
 
 In a database and a data dir of its own, both removed afterwards. The database server is that of DATABASE_URL (the trial's when there is none).
 
@@ -28,6 +28,17 @@ ROOT = Path(__file__).resolve().parent.parent
 BODY = {"task_type": "bench", "prompt": "What is two plus two?", "max_tokens": 16}
 CHAT = {"model": "bench", "messages": [{"role": "user", "content": BODY["prompt"]}], "max_tokens": 16}
 SECONDS = 4.0
+RELAYED: dict[str, Any] = {
+    "model": "task:bench",
+    "messages": [{"role": "user", "content": f"{BODY['prompt']}{' ' * 300}"}],
+    "max_tokens": 16,
+}
+LONG = RELAYED | {"messages": [{"role": "system", "content": "Think. " * 17_000}, *RELAYED["messages"]]}
+RELAY = {
+    "relay, 400 bytes": (RELAYED, "/v1"),
+    "relay, 120 KB": (LONG, "/v1"),
+    "relay, stream of 20 chunks": (RELAYED | {"stream": True}, "/stream/v1"),
+}
 WORLDS = {"openai SDK": ("openai_compatible", "/v1"), "anthropic SDK": ("anthropic", "")}
 
 
@@ -45,7 +56,7 @@ def main() -> None:
 
 
 def measured() -> dict[str, Any]:
-    """Both SDK lanes, and the direct call that they are measured against."""
+    """Both SDKs and the relay, and the direct call that they are measured against."""
     upstream, results = free_port(), {}
     with process("-m", "benchmarks.upstream", str(upstream)):
         wait_for(upstream)
@@ -53,14 +64,24 @@ def measured() -> dict[str, Any]:
         results["direct"] = direct
         for name, (kind, suffix) in WORLDS.items():
             key = publish(kind, f"http://127.0.0.1:{upstream}{suffix}")
-            port = free_port()
-            with process("manage.py", "serve", "--bind", f"127.0.0.1:{port}", "--workers", "1") as server:
-                wait_for(port)
-                own = rounds(port, "/api/v1/dispatch", {"X-Cortex-Key": key}, BODY, worker_of(server.pid))
-            own["added_p50_ms"] = round(own["p50_ms"] - direct["p50_ms"], 2)
-            own["added_p99_ms"] = round(own["p99_ms"] - direct["p99_ms"], 2)
-            results[name] = own
+            results[name] = beside(direct, served("/api/v1/dispatch", key, BODY))
+        for name, (body, suffix) in RELAY.items():
+            key = publish("openai_compatible", f"http://127.0.0.1:{upstream}{suffix}")
+            results[name] = beside(direct, served("/v1/chat/completions", key, body))
     return results
+
+
+def served(path: str, key: str, body: object) -> dict[str, Any]:
+    """The rounds through a server of our own."""
+    port = free_port()
+    with process("manage.py", "serve", "--bind", f"127.0.0.1:{port}", "--workers", "1") as server:
+        wait_for(port)
+        return rounds(port, path, {"X-Cortex-Key": key}, body, worker_of(server.pid))
+
+
+def beside(direct: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    added = {f"added_{name}": round(own[name] - direct[name], 2) for name in ("p50_ms", "p99_ms")}
+    return own | added
 
 
 def rounds(port: int, path: str, headers: dict[str, str], body: object, worker: int | None) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""An upstream that answers at once: OpenAI chat and Anthropic messages, the same bytes every time. `python -m benchmarks.upstream PORT`."""
+"""An upstream that answers at once, always the same: OpenAI chat, under /stream/ as a stream, and Anthropic messages.
+
+python -m benchmarks.upstream PORT
+"""
 
 import asyncio
 import json
@@ -35,7 +38,24 @@ def _response(body: object) -> bytes:
     )
 
 
-ANSWERS = {b"/v1/chat/completions": _response(CHAT), b"/v1/messages": _response(MESSAGES)}
+def _stream(chunks: int) -> bytes:
+    """A streamed completion of so many chunks with content, each an HTTP chunk of its own."""
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "bench"}
+    told = [
+        head | {"choices": [{"index": 0, "delta": {"content": "four "}, "finish_reason": None}]} for _ in range(chunks)
+    ]
+    told.append(head | {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    told.append(head | {"choices": [], "usage": CHAT["usage"]})
+    events = [b"data: %b\n\n" % json.dumps(each).encode() for each in told] + [b"data: [DONE]\n\n"]
+    sent = b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in events)
+    return b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n%b0\r\n\r\n" % sent
+
+
+ANSWERS = {
+    b"/v1/chat/completions": _response(CHAT),
+    b"/v1/messages": _response(MESSAGES),
+    b"/stream/v1/chat/completions": _stream(20),
+}
 
 
 class Upstream(asyncio.Protocol):
