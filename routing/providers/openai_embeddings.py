@@ -42,5 +42,7 @@ def _is_vector(vector: Any) -> bool:
     return (
         isinstance(vector, list)
         and bool(vector)
-        and all(isinstance(number, int | float) and not isinstance(number, bool) and isfinite(number) for number in vector)
+        and all(
+            isinstance(number, int | float) and not isinstance(number, bool) and isfinite(number) for number in vector
+        )
     )
