@@ -1,10 +1,12 @@
 """Which door a request goes through."""
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
+from importlib import import_module
 from typing import Any
 
-from routing.doors import counting, embeddings, listing, mcp
+from routing.doors import counting, embeddings, listing
 from routing.doors.converse import converse, refuse
 from routing.doors.exchange import Exchange, Receive, Send
 from routing.doors.refusal import Refusal
@@ -28,6 +30,8 @@ async def application(scope: Mapping[str, Any], receive: Receive, send: Send) ->
     exchange = Exchange(scope, receive, send)
     path = exchange.path.rstrip("/")
     if path == "/mcp":
+        # 20 MB and a second of work that a worker without agents is spared; in a thread, for others are being served.
+        mcp = await asyncio.to_thread(import_module, "routing.doors.mcp")
         await mcp.application(scope, receive, send)
         return
     wire: Wire = messages if exchange.header("anthropic-version") or path.startswith("/v1/messages") else chat

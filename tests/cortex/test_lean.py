@@ -1,4 +1,4 @@
-"""A web worker holds no pandas and no Plotly: they are for the nightly job."""
+"""A web worker holds no pandas and no Plotly, which are for the nightly job, and no MCP until an agent comes."""
 
 import subprocess
 import sys
@@ -10,10 +10,10 @@ import sys
 import cortex.asgi
 from django.urls import get_resolver
 get_resolver().url_patterns
-print(*sorted({"pandas", "plotly", "scipy"} & set(sys.modules)))
+print(*sorted({"pandas", "plotly", "scipy", "mcp"} & set(sys.modules)))
 """
 
 
-def test_a_web_worker_imports_neither_pandas_nor_plotly() -> None:
+def test_a_web_worker_imports_neither_pandas_nor_plotly_nor_mcp() -> None:
     done = subprocess.run([sys.executable, "-c", LOADED], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -504,3 +504,12 @@ def test_an_export_carries_no_formula(tmp_path: Path) -> None:
     lines = "".join(records.export(Filters(), "csv")).splitlines()
     assert ",'=1+1,1,'@cmd,900,-5," in lines[1]
     assert records.defused("'=x") == "''=x"  # what looks like ours already is told apart
+
+
+def test_the_planner_is_told_of_a_large_import_at_once() -> None:
+    """Else a night run right after it goes by what autovacuum saw before, and takes minutes for seconds."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE routing_workitem")
+        imported(*(row(request_id=f"r-{number}") for number in range(1_000)))
+        cursor.execute("SELECT reltuples FROM pg_class WHERE relname = 'routing_workitem'")
+        assert cursor.fetchone() == (1_000,)
