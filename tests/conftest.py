@@ -1,6 +1,10 @@
 """What holds for all tests."""
 
+from collections.abc import Iterator
+
 import pytest
+from asgiref.sync import SyncToAsync
+from django.db import connection, connections
 
 
 @pytest.hookimpl(trylast=True)
@@ -9,3 +13,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: ("browser" in getattr(item, "fixturenames", ()), item.get_closest_marker("long") is None)
     )
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
+    """The test database goes in the end: nobody may be connected to it any more, not even the thread that asgiref keeps."""
+    yield
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
+    with django_db_blocker.unblock(), connection.cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 from mcp.server.lowlevel import Server
@@ -52,7 +53,7 @@ async def application(scope: Mapping[str, Any], receive: Receive, send: Send) ->
 
 
 async def _refuse(exchange: Exchange, refusal: Refusal, headers: Mapping[str, str]) -> None:
-    error = {"code": refusal.code, "message": refusal.message, "request_id": refusal.request_id}
+    error = {"code": refusal.code, "message": refusal.message, "request_id": refusal.request_id or str(uuid4())}
     await exchange.answer(refusal.status, {"error": error}, {**refusal.headers, **headers})
 
 

@@ -12,10 +12,20 @@ def test_head_of_the_root_says_that_somebody_is_here() -> None:
     assert (answer.status, answer.content) == (200, b"")
 
 
-@pytest.mark.parametrize("target", [b"/v1/chat/completions", b"/v1/\xff", b"/mcp", b"/mcp/x"])
-def test_a_wire_that_is_not_served_is_told_as_json(target: bytes) -> None:
+@pytest.mark.parametrize(
+    ("target", "status", "code"),
+    [
+        (b"/v1/chat/completions", 401, "unauthorized"),
+        (b"/v1/nothing", 404, "not_found"),
+        (b"/v1/\xff", 404, "not_found"),
+        (b"/mcp", 401, "unauthorized"),
+        (b"/mcp/x", 404, "not_found"),
+    ],
+)
+def test_a_stranger_at_a_wire_is_told_as_json(target: bytes, status: int, code: str) -> None:
     (answer,) = answers([Request("POST", target, (KIND,), (b"{}",))])
-    assert (answer.status, answer.error["code"]) == (404, "not_found")
+    error = json.loads(answer.content)["error"]
+    assert (answer.status, error["code"], bool(error["message"])) == (status, code, True)
     assert answer.headers[b"x-content-type-options"] == b"nosniff"
 
 

@@ -127,7 +127,8 @@ def test_what_nobody_has_priced_is_unpriced() -> None:
 @pytest.mark.parametrize(
     ("day", "lifecycle", "left"),
     [
-        ("2026-10-30", "current", 31),
+        ("2026-09-29", "current", 62),
+        ("2026-10-30", "deprecated", 31),
         ("2026-10-31", "retiring", 30),
         ("2026-11-29", "retiring", 1),
         ("2026-11-30", "retired", 0),
