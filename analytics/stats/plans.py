@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analytics.stats.arrays import Floats
+from analytics.stats.arrays import Bools, Floats
 from analytics.stats.evalues import HINT_WEIGHT, LOWEST, NIGHTS_TO_AGREE, nearest
 
 # What is hoped for while the data say nothing: a lead of ten points, worth proposing and quickly shown.
@@ -34,16 +34,23 @@ def expected_lead(lead: Floats, n_challenger: Floats, hoped: float) -> Floats:
 
 
 def nights_to(goal: Goal, na: Floats, nb: Floats) -> Floats:
-    """Nights until the goal at na and nb graded items a night, by pair; inf where the lead itself speaks against it."""
+    """Nights until the goal at na and nb graded items a night; inf where the lead itself speaks against it.
+
+    The last axis is that of the pairs; others may stand before it, to ask for many volumes at once.
+    """
     ta = np.clip(goal.rate, np.maximum(LOWEST, goal.m + 0.01), 1 - LOWEST)
     tb = np.minimum(np.clip(ta + goal.lead, LOWEST, 1 - LOWEST), 1 - (1 - ta) / 2)
-    possible = (tb > ta - goal.m + 1e-6) & (na > 0) & (nb > 0)
-    nights = np.full(ta.shape, np.inf)
-    na, nb, ta, tb, m = (x[possible] for x in (na, nb, ta, tb, goal.m))
+    possible: Bools = (tb > ta - goal.m + 1e-6) & (na > 0) & (nb > 0)
+    nights = np.full(possible.shape, np.inf)
+
+    def of_possible(values: Floats) -> Floats:
+        return np.broadcast_to(values, possible.shape)[possible]
+
+    na, nb, ta, tb, m = (of_possible(x) for x in (na, nb, ta, tb, goal.m))
     x, y = nearest(np.arange(na.size), na.size, na, nb, ta, tb, m)
     growth = (na * _kl(ta, x) + nb * _kl(tb, y)) / LEARNING
-    a_night = np.minimum(growth, goal.log_threshold[possible] / NIGHTS_TO_AGREE)
-    nights[possible] = np.ceil(np.maximum(goal.remaining[possible], 0.0) / np.maximum(a_night, 1e-12))
+    a_night = np.minimum(growth, of_possible(goal.log_threshold) / NIGHTS_TO_AGREE)
+    nights[possible] = np.ceil(np.maximum(of_possible(goal.remaining), 0.0) / np.maximum(a_night, 1e-12))
     return nights
 
 
@@ -52,7 +59,7 @@ def _kl(p: Floats, q: Floats) -> Floats:
 
 
 def nights_to_all(goals: list[Goal], na: Floats, nb: Floats) -> Floats:
-    """Nights until the furthest of several hypotheses, by pair."""
+    """Nights until the furthest of several hypotheses, as nights_to."""
     furthest: Floats = np.max([nights_to(goal, na, nb) for goal in goals], axis=0)
     return furthest
 
@@ -62,10 +69,11 @@ def faster_share(kinds: list[list[Goal]], volume: Floats, nights: Floats) -> tup
 
     `kinds` are alternatives, each a list of hypotheses to reject together; `volume` is both arms' graded items a night.
     """
-    share, decides = np.full(volume.shape, np.nan), np.full(volume.shape, np.nan)
-    for candidate in reversed(SHARES):
-        na, nb = (1 - candidate) * volume, candidate * volume
-        soonest = np.min([nights_to_all(goals, na, nb) for goals in kinds], axis=0)
-        is_better = soonest <= np.minimum(SOON_DAYS, nights / 2)
-        share, decides = np.where(is_better, candidate, share), np.where(is_better, soonest, decides)
-    return share, decides
+    candidates = np.array(SHARES)[:, None]
+    na, nb = (1 - candidates) * volume, candidates * volume
+    soonest = np.min([nights_to_all(goals, na, nb) for goals in kinds], axis=0)
+    is_better = soonest <= np.minimum(SOON_DAYS, nights / 2)
+    smallest = is_better.argmax(axis=0)
+    found = is_better.any(axis=0)
+    decides = np.take_along_axis(soonest, smallest[None, :], axis=0)[0]
+    return np.where(found, np.array(SHARES)[smallest], np.nan), np.where(found, decides, np.nan)
