@@ -9,8 +9,10 @@ import hashlib
 import hmac
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from typing import Any
 
 from django.conf import settings
 
@@ -57,6 +59,12 @@ class NotLoaded(RuntimeError):
     """This process has not read the table yet: PostgreSQL was away when it began."""
 
 
+# What a plan looks at as it is; of the sizes it sees only which windows hold them, of the payers only which are spent, and never the client.
+_LOOKED_AT = attrgetter(
+    *(each.name for each in fields(Ask) if each.name not in ("size", "max_tokens", "client", "scopes"))
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     table: Table
@@ -70,13 +78,12 @@ class Snapshot:
     read_at: datetime
     read_health: Health  # without what this process has learned since
     accesses: Mapping[tuple[str, str], Access] = field(default_factory=dict)  # by (provider, credential)
-    plans: dict[tuple[Ask, int], tuple[Plan, datetime]] = field(default_factory=dict, repr=False)
+    plans: dict[tuple[Any, frozenset[str], int], tuple[Plan, datetime]] = field(default_factory=dict, repr=False)
 
     def plan(self, ask: Ask, now: datetime) -> Plan:
         """`policy.plan` of this table and health, remembered until something that it looked at would look otherwise."""
         need = ask.size + (ask.max_tokens or 0)
-        same = replace(ask, size=0, max_tokens=None, client="", scopes=ask.scopes & self.health.spent)
-        key = same, bisect_left(self.table.windows, need)
+        key = _LOOKED_AT(ask), ask.scopes & self.health.spent, bisect_left(self.table.windows, need)
         known = self.plans.get(key)
         if known is not None and now < known[1]:
             return known[0]
