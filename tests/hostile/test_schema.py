@@ -12,7 +12,9 @@ from schemathesis import GenerationMode
 from tests.hostile.conftest import Api
 from tests.hostile.front import Answer, Request, answers
 
-AGREED = frozenset({502, 503, 504})  # of what has to ask another server, which is cooling, slow or not there: the contract's own
+AGREED = frozenset(
+    {502, 503, 504}
+)  # of what has to ask another server, which is cooling, slow or not there: the contract's own
 ASKING = (b"/api/v1/dispatch", b"/api/v1/local/", b"/api/v1/providers/", b"/api/v1/credentials/")
 MATCH = (b"if-match", b"1")
 
