@@ -3,6 +3,8 @@
 import hmac
 from collections.abc import Callable
 
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
 from django.utils import timezone
 
 from routing import clients, snapshot
@@ -57,6 +59,21 @@ def caller_of(key: str | None, scope: Scope | None = None) -> Caller:
     if scope is not None and not caller.may(scope):
         raise NotAllowed(f"Key {caller.prefix} lacks the scope {scope.value!r}.")
     return caller
+
+
+async def caller_in_loop(key: str | None, scope: Scope | None = None) -> Caller:
+    """`caller_of` in an event loop: only for a key that the snapshot does not hold is the database asked, in a thread."""
+    try:
+        return caller_of(key, scope)
+    except NoKey:
+        if not clients.is_shaped(key or ""):
+            raise
+        return await sync_to_async(_asked_in_a_thread)(key, scope)
+
+
+def _asked_in_a_thread(key: str | None, scope: Scope | None) -> Caller:
+    close_old_connections()  # this thread outlives the request, and its connection may have broken meanwhile
+    return caller_of(key, scope)
 
 
 def _known(sha256: str) -> Caller | None:

@@ -6,11 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from asgiref.sync import sync_to_async
-from django.db import close_old_connections
-
-from routing import clients
-from routing.callers import NoKey, caller_of, presented_key
+from routing.callers import caller_in_loop, presented_key
 from routing.clients import Caller
 from routing.terms.raw import Passed
 from routing.terms.words import Scope
@@ -45,14 +41,8 @@ class Exchange:
         return None if value is None else value.decode("latin-1").strip()
 
     async def caller(self, scope: Scope | None = None) -> Caller:
-        """Whose key it is. A key that the snapshot does not hold may be younger than it: the database is asked, in a thread."""
-        key = presented_key(self.header)
-        try:
-            return caller_of(key, scope)
-        except NoKey:
-            if not clients.is_shaped(key or ""):
-                raise
-            return await sync_to_async(_asked_in_a_thread)(key, scope)
+        """Whose key it is. Raises NoKey, NotAllowed or NotReady."""
+        return await caller_in_loop(presented_key(self.header), scope)
 
     async def body(self) -> Body:
         """The JSON object that came. Raises Malformed and Gone."""
@@ -132,8 +122,3 @@ class Exchange:
                 raise
         finally:
             watching.cancel()
-
-
-def _asked_in_a_thread(key: str | None, scope: Scope | None) -> Caller:
-    close_old_connections()  # this thread outlives the request
-    return caller_of(key, scope)

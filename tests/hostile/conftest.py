@@ -22,7 +22,7 @@ class Api:
 
 @pytest.fixture
 def api(seeded: str, monkeypatch: pytest.MonkeyPatch) -> Api:  # noqa: F811
-    for module in ("auth", "dispatch"):  # the connection is the test's
-        monkeypatch.setattr(f"routing.api.{module}.close_old_connections", lambda: None)
+    for module in ("callers", "api.dispatch"):  # the connection is the test's
+        monkeypatch.setattr(f"routing.{module}.close_old_connections", lambda: None)
     snapshot.fresh()
     return Api(seeded)
