@@ -1,6 +1,6 @@
 """Which adapter speaks to which kind of provider, and when the relay does. A new provider is one file, one line here and one test file."""
 
-from routing.providers import pool, relay_pool
+from routing.providers import http1_pool, pool
 from routing.providers.anthropic import Anthropic
 from routing.providers.base import Lane, StreamingAdapter
 from routing.providers.openai import OpenAI
@@ -32,4 +32,4 @@ def lane_for(kind: ProviderKind, raw: Raw | None = None) -> Lane:
 async def close_all() -> None:
     """Closes every connection of the running event loop. At shutdown, and at the end of each `asyncio.run`."""
     await pool.close_all()
-    await relay_pool.close_all()
+    await http1_pool.close_all()

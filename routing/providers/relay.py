@@ -10,25 +10,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
-
-import aiohttp
-from yarl import URL
 
 from routing.providers.anthropic import base_url as anthropic_url
 from routing.providers.base import Endpoint
 from routing.providers.errors import fault_of_status, malformed, plain, redacted, truncated
 from routing.providers.exchange import ID_CHARS, MAX_ANSWER_BYTES, first_byte_s
+from routing.providers.http1 import Response, head_of
+from routing.providers.http1_pool import NoConnection, Upstream, connection, upstream
 from routing.providers.openai import base_url as openai_url
 from routing.providers.relay_body import adds_usage, body_of
 from routing.providers.relay_headers import headers_of, secrets_of, told
-from routing.providers.relay_pool import session
 from routing.providers.relay_reading import READINGS, Reading
 from routing.providers.relay_stream import Scan
 from routing.terms.event import Event, StreamEnd, StreamStart
 from routing.terms.fault import Failed, Fault
 from routing.terms.raw import Passed, Raw
 from routing.terms.request import Answer, Request, Timeouts
+from routing.terms.secret import Secret
 from routing.terms.words import ErrorKind, ProviderKind
 
 # After the stream's last word: how long its connection is waited for, to be used again.
@@ -83,30 +81,18 @@ def _raw(request: Request) -> Raw:
 
 
 @asynccontextmanager
-async def _open(
-    endpoint: Endpoint, raw: Raw, timeouts: Timeouts, wait_s: float
-) -> AsyncIterator[aiohttp.ClientResponse]:
+async def _open(endpoint: Endpoint, raw: Raw, timeouts: Timeouts, wait_s: float) -> AsyncIterator[Response]:
     """The 2xx answer to the relayed request, its body unread; Failed for any other. What is left of it when the block is left is given up."""
-    loop, secrets = asyncio.get_running_loop(), secrets_of(raw, endpoint)
-    limits = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s)
+    until = asyncio.get_running_loop().time() + wait_s
     try:
-        body, headers = body_of(raw, endpoint), headers_of(raw, endpoint)
-        async with asyncio.timeout_at(loop.time() + wait_s):
-            response = await session(endpoint).post(
-                _url(endpoint, raw),
-                data=body,
-                headers=headers,
-                timeout=limits,
-                allow_redirects=False,
-            )
+        body, to = body_of(raw, endpoint), _upstream(endpoint)
+        head = head_of(_target(to, raw), to.named, headers_of(raw, endpoint), len(body))
+        connected = await connection(endpoint, to, timeouts.connect_s)
+        response = await connected.ask(head, body, until)
     except Failed:
         raise
-    except Exception as error:  # noqa: BLE001 - aiohttp's, ssl's, ValueErrors of names and addresses
-        kind, what = _transport(error)
-        detail = str(error).strip() if kind in (ErrorKind.CONNECT, ErrorKind.TIMEOUT) else ""
-        for secret in secrets:
-            detail = redacted(detail, secret)
-        raise Failed(Fault(kind, plain(f"{what}: {detail}" if detail else what, 2000))) from None
+    except Exception as error:  # noqa: BLE001 - the network's, ssl's, ValueErrors of names and addresses
+        raise Failed(_transport(error, secrets_of(raw, endpoint))) from None
     try:
         if not 200 <= response.status < 300:
             raise Failed(_fault(endpoint, raw, response, await _read(response, timeouts.idle_s)))
@@ -115,33 +101,34 @@ async def _open(
         response.close()
 
 
-def _transport(error: Exception) -> tuple[ErrorKind, str]:
+def _transport(error: Exception, secrets: list[Secret]) -> Fault:
     match error:
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return ErrorKind.CONNECT, "no connection"
+        case NoConnection():
+            kind, what = ErrorKind.CONNECT, "no connection"
         case TimeoutError():
-            return ErrorKind.TIMEOUT, "no answer in time"
-        case aiohttp.InvalidURL() | ValueError():
-            return ErrorKind.CONFIG, "the request could not be sent; check base_url and the credential"
-        case aiohttp.ClientError() | ConnectionError():
-            return ErrorKind.CONNECT, "the connection broke before an answer"
+            kind, what = ErrorKind.TIMEOUT, "no answer in time"
+        case ConnectionError():
+            kind, what = ErrorKind.CONNECT, "the connection broke before an answer"
         case _:
-            name = type(error).__name__
-            return ErrorKind.CONFIG, f"the request could not be sent ({name}); check base_url and the credential"
+            name = "" if isinstance(error, ValueError) else f" ({type(error).__name__})"
+            return Fault(ErrorKind.CONFIG, f"the request could not be sent{name}; check base_url and the credential")
+    detail = str(error).strip()
+    for secret in secrets:
+        detail = redacted(detail, secret)
+    return Fault(kind, plain(f"{what}: {detail}" if detail else what, 2000))
 
 
-async def _some(response: aiohttp.ClientResponse, until: float) -> bytes:
+async def _some(response: Response, until: float) -> bytes:
     """Bytes of the body as they came; b"" at its end."""
     try:
-        async with asyncio.timeout_at(until):
-            return await response.content.readany()
+        return await response.some(until)
     except TimeoutError:
         raise Failed(Fault(ErrorKind.TIMEOUT, "no answer in time")) from None
-    except (aiohttp.ClientError, ConnectionError):
+    except ConnectionError:
         raise truncated("the connection broke in the middle of the answer", response.status) from None
 
 
-async def _read(response: aiohttp.ClientResponse, idle_s: float) -> bytes:
+async def _read(response: Response, idle_s: float) -> bytes:
     """The whole body. Failed when it stops for `idle_s`, breaks off or grows past the limit."""
     loop, parts, size = asyncio.get_running_loop(), [], 0
     while data := await _some(response, loop.time() + idle_s):
@@ -152,17 +139,17 @@ async def _read(response: aiohttp.ClientResponse, idle_s: float) -> bytes:
     return b"".join(parts)
 
 
-async def _emptied(response: aiohttp.ClientResponse) -> None:
+async def _emptied(response: Response) -> None:
     """Read to the body's end, which comes right behind the last word; a server that keeps it open loses its connection."""
+    until = asyncio.get_running_loop().time() + LINGER_S
     try:
-        async with asyncio.timeout(LINGER_S):
-            while not response.content.at_eof():
-                await response.content.readany()
-    except (TimeoutError, aiohttp.ClientError, ConnectionError):
+        while await response.some(until):
+            pass
+    except (TimeoutError, ConnectionError):
         return
 
 
-def _read_whole(reading: Reading, endpoint: Endpoint, raw: Raw, response: aiohttp.ClientResponse, body: bytes) -> None:
+def _read_whole(reading: Reading, endpoint: Endpoint, raw: Raw, response: Response, body: bytes) -> None:
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
@@ -174,7 +161,7 @@ def _read_whole(reading: Reading, endpoint: Endpoint, raw: Raw, response: aiohtt
     reading.whole(parsed)
 
 
-def _fault(endpoint: Endpoint, raw: Raw, response: aiohttp.ClientResponse, body: bytes) -> Fault:
+def _fault(endpoint: Endpoint, raw: Raw, response: Response, body: bytes) -> Fault:
     """The fault that an error body tells, and the body itself for the client, without any credential."""
     text = body.decode("utf-8", "surrogateescape")
     for secret in secrets_of(raw, endpoint):
@@ -184,19 +171,17 @@ def _fault(endpoint: Endpoint, raw: Raw, response: aiohttp.ClientResponse, body:
     return replace(fault, passed=Passed(response.status, told(response.headers), clean))
 
 
-def _answer(reading: Reading, response: aiohttp.ClientResponse) -> Answer:
+def _answer(reading: Reading, response: Response) -> Answer:
     return Answer("", reading.stop, reading.model, reading.usage, provider_request_id=_id(reading, response))
 
 
-def _id(reading: Reading, response: aiohttp.ClientResponse) -> str | None:
+def _id(reading: Reading, response: Response) -> str | None:
     return plain(response.headers.get(reading.id_header) or reading.id, ID_CHARS) or None
 
 
-def _url(endpoint: Endpoint, raw: Raw) -> URL:
-    root = (anthropic_url if endpoint.kind is ProviderKind.ANTHROPIC else openai_url)(endpoint)
-    return _parsed_url(f"{root}{READINGS[raw.wire].path}{f'?{raw.query}' if raw.query else ''}")
+def _upstream(endpoint: Endpoint) -> Upstream:
+    return upstream((anthropic_url if endpoint.kind is ProviderKind.ANTHROPIC else openai_url)(endpoint))
 
 
-@lru_cache(256)
-def _parsed_url(text: str) -> URL:
-    return URL(text, encoded=True)
+def _target(to: Upstream, raw: Raw) -> str:
+    return f"{to.path}{READINGS[raw.wire].path}{f'?{raw.query}' if raw.query else ''}"
