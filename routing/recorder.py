@@ -12,19 +12,14 @@ import socket
 import threading
 import time
 import weakref
-from dataclasses import fields
-from datetime import datetime
-from decimal import Decimal
-from operator import attrgetter
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.conf import settings
 
 from routing.segments import Full, Segment, line_of
 from routing.terms.record import AttemptRecord, Intent, Outcome
-from routing.terms.request import Usage
 
 __all__ = ["Full", "Spool", "close", "fall_back", "finish", "folder", "in_flight", "start"]
 
@@ -59,7 +54,7 @@ class Spool:
 
     def start(self, intent: Intent) -> None:
         """Write down that a call is about to be made. Raises Full: then it must not be made."""
-        payload = _encode(_INTENT(intent), _INTENT_NAMES)
+        payload = _encode(intent)
         line = line_of(b'{"intent":' + payload + b"}")
         later = len(payload) + _OUTCOME_BYTES + _ATTEMPT_BYTES * len(intent.candidates)
         with self._lock:
@@ -80,15 +75,16 @@ class Spool:
 
         Without this line a process that dies during the second attempt would leave no trace of it.
         """
-        line = line_of(_json({"call": call, "tried": tried, "then": then}).encode("ascii"))
+        line = line_of(_encode({"call": call, "tried": tried, "then": then}))
         with self._lock:
             self._held(call)[0].append(line)
 
     def finish(self, outcome: Outcome) -> None:
         """Write down how it ended. Raises LookupError for a call that this process did not start, or has finished."""
+        told = _encode(outcome)
         with self._lock:
             segment, intent, later = self._held(outcome.id)
-            line = line_of(b'{"intent":' + intent + b',"outcome":' + _encode(_OUTCOME(outcome), _OUTCOME_NAMES) + b"}")
+            line = line_of(b'{"intent":' + intent + b',"outcome":' + told + b"}")
             try:
                 segment.append(line)
                 self._unsynced.add(segment)
@@ -168,29 +164,15 @@ class Spool:
                 os.close(file)
 
 
-def _plain(value: object) -> Any:
-    """What JSON has no word for."""
-    if isinstance(value, UUID | Decimal):
-        return str(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, AttemptRecord):
-        return dict(zip(_ATTEMPT_NAMES, _ATTEMPT(value), strict=True))
-    if isinstance(value, Usage):
-        return dict(zip(_USAGE_NAMES, _USAGE(value), strict=True))
-    raise TypeError(f"{type(value).__name__} has no place in the spool")
+_encoder = msgspec.json.Encoder()
 
 
-_INTENT_NAMES, _OUTCOME_NAMES, _ATTEMPT_NAMES, _USAGE_NAMES = (
-    tuple(field.name for field in fields(kind)) for kind in (Intent, Outcome, AttemptRecord, Usage)
-)
-_INTENT, _OUTCOME = attrgetter(*_INTENT_NAMES), attrgetter(*_OUTCOME_NAMES)
-_ATTEMPT, _USAGE = attrgetter(*_ATTEMPT_NAMES), attrgetter(*_USAGE_NAMES)
-_json = json.JSONEncoder(separators=(",", ":"), default=_plain, check_circular=False).encode
-
-
-def _encode(values: tuple[Any, ...], names: tuple[str, ...]) -> bytes:
-    return _json(dict(zip(names, values, strict=True))).encode("ascii")
+def _encode(value: object) -> bytes:
+    """As JSON: datetimes as ISO 8601, UUIDs and Decimals as text. It holds no newline."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:  # half a surrogate pair, which a client may send and UTF-8 has no bytes for
+        return json.dumps(msgspec.to_builtins(value), separators=(",", ":")).encode("ascii")
 
 
 _spools: "weakref.WeakSet[Spool]" = weakref.WeakSet()

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 SUFFIX = ".log"
 _NO_FALLOCATE = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE: blocks beyond the end, which later appends use
@@ -39,10 +41,17 @@ def read_line(line: bytes) -> dict[str, Any] | None:
     try:
         if int(line[:8], 16) != zlib.crc32(line[9:]) or line[8:9] != b" ":
             return None
-        value = json.loads(line[9:])
+        value = _decoded(line[9:])
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def _decoded(text: bytes) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:  # it does not take half a surrogate pair, which json does
+        return json.loads(text)
 
 
 class Segment:

@@ -13,6 +13,7 @@ anthropic_request, openai_request   a request as each wire's body; openai_embedd
 sse         the events of a streamed answer; anthropic_stream and openai_stream put them together
 chat        a conversation in Chat Completions' form
 thinking    how much to think, in tokens and in each vendor's words
-relay       the client's own bytes to a provider of its wire; relay_body, relay_headers, relay_reading, relay_stream, http1 and http1_pool are its parts
+relay       the client's own bytes to a provider of its wire; relay_body, relay_headers, relay_reading and relay_stream are its parts,
+            http1 and http1_pool its connections
 errors      whatever went wrong there → Fault
 """

@@ -32,7 +32,7 @@ class Response:
         self._connection = connection
         self._chunks: deque[bytes] = deque()
         self._waiting_bytes = 0
-        self._unpack: "zlib._Decompress | None" = None
+        self._unpack: zlib._Decompress | None = None
 
     @property
     def is_read(self) -> bool:
@@ -105,7 +105,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._lost: Exception | None = None
         self._loop = asyncio.get_running_loop()
-        self._kept_by: "list[Connection] | None" = None
+        self._kept_by: list[Connection] | None = None
 
     # --- of the exchange
 
