@@ -20,7 +20,7 @@ from routing.dispatch.outcome import Begun, Ending, Refused, Result, at_its_dead
 from routing.policy.draw import drawn, uniform
 from routing.policy.plan import route_of
 from routing.providers.base import Whole
-from routing.providers.registry import lane_for
+from routing.providers.registry import is_relayed, lane_for
 from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate
 from routing.terms.event import Event, Relayed, StreamEnd, StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
@@ -29,6 +29,7 @@ from routing.terms.ids import item_of, uuid7
 from routing.terms.record import Intent
 from routing.terms.request import Ask, Request, Timeouts
 from routing.terms.words import ErrorKind, ProviderKind, Role, SkipReason, Status
+from routing.wire.base import Unreadable
 
 Told: TypeAlias = Begun | TextDelta | ThinkingDelta | ToolCallDelta | Relayed | Result
 Over: TypeAlias = Callable[[ProviderKind], Whole] | None  # what an attempt goes over, where it is not for words
@@ -101,7 +102,9 @@ class _Call:
         self.lineup = Lineup(known.table, self.candidates, ask.size)
 
     async def run(self) -> AsyncIterator[Told]:
-        """What the caller is told, the Result last."""
+        """What the caller is told, the Result last. Raises Unreadable where the first candidate must be told what cannot be read."""
+        if self.candidates and not is_relayed(self.candidates[0].kind, self.request.raw):
+            self.request = self.request.whole()
         try:
             self.ledger.start()
         except recorder.Full as error:
@@ -143,6 +146,9 @@ class _Call:
             except Busy:
                 self.lineup.is_full(candidate)
                 continue
+            except Unreadable as error:
+                self.lineup.cannot_be_told(candidate, str(error))
+                continue
             if tried is None:
                 raise RuntimeError(f"The try of {candidate.key} ended without a word")
             if tried.fault is None:
@@ -156,12 +162,14 @@ class _Call:
         raise self._unanswered(last)
 
     async def _try(self, candidate: Candidate) -> AsyncIterator[Event | Tried]:
-        """One attempt, its Tried last: in its provider's bulkhead, bounded by what is left, written down. Raises Busy."""
+        """One attempt, its Tried last: in its provider's bulkhead, bounded by what is left, written down. Raises Busy and Unreadable."""
         endpoint = self.known.endpoint(candidate)
         if endpoint is None:
             fault = Fault(ErrorKind.CONFIG, f"{candidate.key}: the credential is not there any more")
             yield self.ledger.note(candidate, Tried(datetime.now(UTC), 0, fault=fault))
             return
+        if not is_relayed(candidate.kind, self.request.raw):
+            self.request = self.request.whole()
         capacity = self.known.capacity.get(candidate.provider, 64)
         started_at, begun, progress = datetime.now(UTC), time.perf_counter(), Progress()
         tried: Tried | None = None

@@ -45,6 +45,10 @@ class Lineup:
         """The candidate was not called: its provider has as many calls as it may."""
         self._leave_out(candidate, SkipReason.BUSY, "left out: its provider has as many calls as it may")
 
+    def cannot_be_told(self, candidate: Candidate, why: str) -> None:
+        """The candidate was not called: the body cannot be put into its provider's words."""
+        self._leave_out(candidate, SkipReason.UNSUPPORTED, f"cannot be told what the client wrote: {why}")
+
     @property
     def shed(self) -> bool:
         """Whether a provider was too full for this call."""

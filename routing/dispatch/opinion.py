@@ -14,6 +14,7 @@ from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate, Plan
 from routing.terms.request import Ask, Request, Timeouts
 from routing.terms.words import CredentialKind, Role
+from routing.wire.base import Unreadable
 
 
 async def opinion(
@@ -33,6 +34,10 @@ async def opinion(
     endpoint = known.endpoint(other) if other else None
     left_s = deadline - time.perf_counter()
     if other is None or endpoint is None or left_s <= 0 or ask.bound:  # what is bound to a wire is not translated
+        return None
+    try:
+        request = request.whole()
+    except Unreadable:
         return None
     ledger.fall_back(other)
     limits = replace(timeouts, total_s=left_s)

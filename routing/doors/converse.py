@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 from routing import dispatch, snapshot
@@ -12,13 +11,12 @@ from routing.dispatch import Begun, Refused, Result, headers_of
 from routing.dispatch.call import Facts
 from routing.doors import naming
 from routing.doors.exchange import Exchange, Gone
+from routing.doors.heard import Heard
 from routing.doors.refusal import Refusal, refusal_of
-from routing.doors.relaying import raw_of
 from routing.terms.event import Relayed, StreamStart
-from routing.terms.raw import Raw
 from routing.terms.request import Ask
 from routing.terms.words import Scope, TaskKind
-from routing.wire.base import Asked, Unreadable, Wire
+from routing.wire.base import Unreadable, Wire
 
 
 async def converse(exchange: Exchange, wire: Wire, name: str) -> None:
@@ -27,14 +25,10 @@ async def converse(exchange: Exchange, wire: Wire, name: str) -> None:
         caller = await exchange.caller(Scope.DISPATCH)
         body = await exchange.body()
         with exchange.watched():
-            asked = wire.read(body.fields)
-            raw = raw_of(exchange, body, name)
-            ask, facts = _meant(asked, exchange, caller, raw)
-            asked = replace(asked, request=replace(asked.request, raw=raw))
-            if asked.stream:
-                await _stream(exchange, wire, asked, ask, caller, facts)
-            else:
-                await _whole(exchange, wire, asked, ask, caller, facts)
+            heard = Heard(exchange, body, wire, name)
+            ask, facts = _meant(heard, exchange, caller)
+            serve = _stream if heard.told.stream else _whole
+            await serve(exchange, wire, heard, ask, caller, facts)
     except Gone:
         return
     except Exception as error:
@@ -54,7 +48,8 @@ async def refuse(exchange: Exchange, wire: Wire, refusal: Refusal) -> None:
     await exchange.answer(refusal.status, body, refusal.headers)
 
 
-def _meant(asked: Asked, exchange: Exchange, caller: Caller, raw: Raw) -> tuple[Ask, Facts]:
+def _meant(heard: Heard, exchange: Exchange, caller: Caller) -> tuple[Ask, Facts]:
+    asked, raw = heard.told, heard.raw
     if exchange.header("idempotency-key") is not None:
         raise Refused(400, "not_served", "Idempotency-Key is not served yet: leave the header out.")
     if asked.pins is not None:
@@ -67,19 +62,19 @@ def _meant(asked: Asked, exchange: Exchange, caller: Caller, raw: Raw) -> tuple[
     return ask, facts
 
 
-async def _whole(exchange: Exchange, wire: Wire, asked: Asked, ask: Ask, caller: Caller, facts: Facts) -> None:
-    result = await dispatch.dispatch(ask, asked.request, caller, facts)
+async def _whole(exchange: Exchange, wire: Wire, heard: Heard, ask: Ask, caller: Caller, facts: Facts) -> None:
+    result = await dispatch.dispatch(ask, heard.request, caller, facts)
     if result.answer.passed is not None:
         await exchange.hand_on(result.answer.passed, headers_of(result))
     else:
-        told = asked.told(result.request_id.hex, _now())
+        told = heard.asked.told(result.request_id.hex, _now())
         await exchange.answer(200, wire.answer(result.answer, told), headers_of(result))
 
 
-async def _stream(exchange: Exchange, wire: Wire, asked: Asked, ask: Ask, caller: Caller, facts: Facts) -> None:
+async def _stream(exchange: Exchange, wire: Wire, heard: Heard, ask: Ask, caller: Caller, facts: Facts) -> None:
     """Nothing is sent before the first content: what fails until then has a status of its own."""
     stream, is_relayed = wire.Stream(), False
-    async with aclosing(dispatch.stream(ask, asked.request, caller, facts)) as events:  # type: ignore[type-var]  # a generator
+    async with aclosing(dispatch.stream(ask, heard.request, caller, facts)) as events:  # type: ignore[type-var]  # a generator
         try:
             async for event in events:
                 if isinstance(event, Relayed):
@@ -87,8 +82,9 @@ async def _stream(exchange: Exchange, wire: Wire, asked: Asked, ask: Ask, caller
                 elif isinstance(event, Begun):
                     is_relayed = event.passed is not None
                     await exchange.begin({**(event.passed or {}), **headers_of(event)})
-                    told = asked.told(event.request_id.hex, _now())
                     # Of a relayed stream only the error, if it comes to that, is ours.
+                    said = heard.told if is_relayed else heard.asked
+                    told = said.told(event.request_id.hex, _now())
                     opening = stream.start(told, StreamStart(event.served_model, usage=event.usage))
                     await exchange.write(b"" if is_relayed else opening)
                 elif isinstance(event, Result):

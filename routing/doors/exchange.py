@@ -10,7 +10,7 @@ from routing.callers import caller_in_loop, presented_key
 from routing.clients import Caller
 from routing.terms.raw import Passed
 from routing.terms.words import Scope
-from routing.wire.body import Body, NoObject, parsed
+from routing.wire.body import Body, NoObject
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -57,7 +57,7 @@ class Exchange:
         raw = b"".join(parts)
         self.size = len(raw)
         try:
-            return parsed(raw)
+            return Body(raw)
         except NoObject:
             raise Malformed("The body must be a JSON object.") from None
         except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError

@@ -2,27 +2,28 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from routing import clients
 from routing.doors.exchange import Exchange
 from routing.providers.relay_headers import passed_on
 from routing.terms.raw import Raw
+from routing.terms.request import Request
 from routing.terms.secret import Secret
 from routing.wire import seals
-from routing.wire.body import Body, parsed
+from routing.wire.body import Body
 
 # What a query is made of. Anything else stays behind: it would be for the upstream's parser to understand.
 _QUERY = re.compile(rb"[A-Za-z0-9\-._~!$'()*+,;=:@/?%&]*")
 
 
-def raw_of(exchange: Exchange, body: Body, wire: str) -> Raw:
-    """The request as the client wrote it, without what only Cortex reads."""
-    if seals.MARK in body.text:  # what another provider thought is nothing to this one
-        body = parsed(json.dumps(seals.unsealed(body.fields)).encode())
+def raw_of(exchange: Exchange, body: Body, wire: str, read: Callable[[], Request] | None) -> Raw:
+    """The request as the client wrote it, without what only Cortex reads. `read` reads it, where that has not been done."""
+    if seals.is_in(body.raw):  # what another provider thought is nothing to this one
+        body = Body(json.dumps(seals.unsealed(body.fields)).encode())
     query = exchange.query.decode("ascii") if _QUERY.fullmatch(exchange.query) else ""
     headers, credential = passed_on(exchange.headers), tuple(_credential(exchange, wire))
-    return Raw(wire, body.text, body.fields, body.spans, headers, query, credential)
+    return Raw(wire, body.raw, body.spans, lambda: body.fields, read, headers, query, credential)
 
 
 def _credential(exchange: Exchange, wire: str) -> Iterator[tuple[str, Secret]]:

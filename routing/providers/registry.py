@@ -9,7 +9,7 @@ from routing.providers.simulated import Simulated
 from routing.terms.raw import Raw, speaks
 from routing.terms.words import ProviderKind
 
-__all__ = ["ADAPTERS", "adapter_for", "close_all", "lane_for"]
+__all__ = ["ADAPTERS", "adapter_for", "close_all", "is_relayed", "lane_for"]
 
 _openai, _relay = OpenAI(), Relay()
 ADAPTERS: dict[ProviderKind, StreamingAdapter] = {
@@ -26,7 +26,11 @@ def adapter_for(kind: ProviderKind) -> StreamingAdapter:
 
 def lane_for(kind: ProviderKind, raw: Raw | None = None) -> Lane:
     """The relay where the client has written in the provider's own wire, else the adapter."""
-    return _relay if raw is not None and speaks(kind, raw.wire) else ADAPTERS[kind]
+    return _relay if is_relayed(kind, raw) else ADAPTERS[kind]
+
+
+def is_relayed(kind: ProviderKind, raw: Raw | None) -> bool:
+    return raw is not None and speaks(kind, raw.wire)
 
 
 async def close_all() -> None:

@@ -15,39 +15,38 @@ def body_of(raw: Raw, endpoint: Endpoint) -> bytes:
     """The bytes to send: the client's, with the changed values cut in."""
     changes: dict[str, Any] = {"model": endpoint.upstream_id}
     if adds_usage(raw, endpoint):
-        options = raw.fields.get("stream_options")
+        options = raw.get("stream_options")
         changes["stream_options"] = {**(options if isinstance(options, Mapping) else {}), **USAGE}
     most = endpoint.max_output_tokens
     for name in MOST if most is not None else ():
-        asked = raw.fields.get(name)
+        asked = raw.get(name)
         if isinstance(asked, int) and asked > (most or 0):  # a provider refuses more, and on a fallback nobody meant it
             changes[name] = most
-    text = _cut_in(raw.text, raw.spans, changes) if raw.spans is not None else None
-    if text is None:
-        text = json.dumps({**raw.fields, **changes})
-    return text.encode("utf-8", "surrogatepass")
+    body = _cut_in(raw.body, raw.spans, changes) if raw.spans is not None else None
+    return json.dumps({**raw.parsed(), **changes}).encode() if body is None else body
 
 
 def adds_usage(raw: Raw, endpoint: Endpoint) -> bool:
     """Whether the provider is asked for the usage of a stream for our sake: its chunk is then not the client's."""
-    if raw.wire != "openai_chat" or not raw.fields.get("stream") or not endpoint.options.get("stream_usage", True):
+    if raw.wire != "openai_chat" or not raw.get("stream") or not endpoint.options.get("stream_usage", True):
         return False
-    options = raw.fields.get("stream_options")
+    options = raw.get("stream_options")
     return not (isinstance(options, Mapping) and options.get("include_usage"))
 
 
-def _cut_in(text: str, spans: Mapping[str, tuple[int, int]], changes: Mapping[str, Any]) -> str | None:
-    """The text with these values in the places of the old ones, new fields at the end; None where that cannot be done."""
+def _cut_in(body: bytes, spans: Mapping[str, tuple[int, int]], changes: Mapping[str, Any]) -> bytes | None:
+    """The body with these values in the places of the old ones, new fields at the end; None where that cannot be done."""
     if "model" not in spans:
         return None
-    places = sorted((*spans[name], json.dumps(value)) for name, value in changes.items() if name in spans)
+    places = sorted((*spans[name], json.dumps(value).encode()) for name, value in changes.items() if name in spans)
     added = {name: value for name, value in changes.items() if name not in spans}
     parts, at = [], 0
     for begin, end, value in places:
-        parts += [text[at:begin], value]
+        parts += [body[at:begin], value]
         at = end
-    rest = text[at:]
     if added:
-        last = rest.rindex("}")  # of the object itself: what follows it is white
-        rest = f"{rest[:last]},{json.dumps(added)[1:-1]}{rest[last:]}"
-    return "".join([*parts, rest])
+        last = body.rindex(b"}")  # of the object itself: what follows it is white
+        parts += [body[at:last], b",", json.dumps(added)[1:-1].encode(), body[last:]]
+    else:
+        parts.append(body[at:])
+    return b"".join(parts)

@@ -1,11 +1,15 @@
 """A client's own words and a provider's own, where both speak the same wire: handed on as they came."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from routing.terms.secret import Secret
 from routing.terms.words import ProviderKind
+
+if TYPE_CHECKING:
+    from routing.terms.request import Request
 
 # The wires that each kind of provider speaks, by the names that a call's row gives them.
 SPOKEN: Mapping[ProviderKind, frozenset[str]] = {
@@ -25,14 +29,24 @@ class Raw:
     """A request as the client wrote it. Lives in memory only; nothing writes it down."""
 
     wire: str  # "openai_chat", "openai_responses", "anthropic"
-    text: str = field(repr=False)  # the body, a JSON object
-    fields: Mapping[str, Any] = field(repr=False)  # the body, parsed
+    body: bytes = field(repr=False)  # a JSON object
     spans: (
         Mapping[str, tuple[int, int]] | None
-    )  # where the value of each top-level field stands in `text`; None: in doubt
+    )  # where the value of each top-level field stands in `body`; None: in doubt
+    parsed: Callable[[], Mapping[str, Any]] = field(repr=False)  # the whole body; what a relay seldom needs
+    read: Callable[[], "Request"] | None = field(
+        default=None, repr=False
+    )  # the same in our own form, where it has not been read yet; raises what the wire raises
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # that may be passed on; names in lower case
     query: str = ""
     credential: tuple[tuple[str, Secret], ...] = ()  # headers with the client's own, for its vendor's provider alone
+
+    def get(self, name: str) -> Any:
+        """A top-level field's value; None where it is missing."""
+        if self.spans is None:
+            return self.parsed().get(name)
+        place = self.spans.get(name)
+        return None if place is None else json.loads(self.body[place[0] : place[1]])
 
 
 @dataclass(frozen=True, slots=True)

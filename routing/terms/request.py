@@ -87,6 +87,10 @@ class Request:
     thinks: bool | None = None  # whether to think at all; None: the caller did not say, and a budget means yes
     raw: Raw | None = None  # the same as the client wrote it, for a provider of its own wire
 
+    def whole(self) -> "Request":
+        """With its conversation, where only a glance was taken so far. Raises what the wire's reading raises."""
+        return self.raw.read() if self.raw is not None and self.raw.read is not None else self
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:

@@ -3,6 +3,7 @@
 base        the interface of a wire (read, answer, Stream, error) and what passes through it: Asked, Told, Unreadable
 chat        OpenAI's Chat Completions; responses its Responses; messages Anthropic's Messages; embeddings OpenAI's Embeddings
 *_reading, *_streaming, *_output, responses_items, responses_tools   the parts of each
+*_glance    the same body told without reading the conversation, for what is relayed; glancing is what they share
 openai      what OpenAI's wires have in common
 fields      a place in a body that knows its path
 sse         one server-sent event

@@ -94,6 +94,9 @@ class Stream(Protocol):
 class Wire(Protocol):
     """A wire is a module with these."""
 
+    def glance(self, body: bytes) -> Asked | None:
+        """What `read` would say of the body, its request without the conversation; None where only a reading can tell."""
+
     def read(self, body: Mapping[str, Any]) -> Asked:
         """What the body asks for. Raises Unreadable."""
 

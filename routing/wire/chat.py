@@ -5,11 +5,12 @@ from typing import Any
 
 from routing.terms.request import Answer, ToolCall
 from routing.wire.base import Told
+from routing.wire.chat_glance import glance
 from routing.wire.chat_reading import read
 from routing.wire.chat_streaming import Stream, finish_reason, usage_of
 from routing.wire.openai import error_body, text_input, written
 
-__all__ = ["Stream", "answer", "error", "read"]
+__all__ = ["Stream", "answer", "error", "glance", "read"]
 
 
 def answer(answer: Answer, told: Told) -> dict[str, Any]:

@@ -64,6 +64,8 @@ _READ: Mapping[str, frozenset[str]] = {
     | _MESSAGES,
     "embeddings": frozenset({"model", "input", "encoding_format", "dimensions"}) | _EMBEDDINGS,
 }
+# What a field may hold without anything following from it for routing.
+HARMLESS: Mapping[str, frozenset[str]] = {"chat": _CHAT, "responses": _RESPONSES, "messages": _MESSAGES}
 NAME_CHARS = 40  # of a field that is told as a need
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from routing.terms.request import Answer
 from routing.wire.base import Told
+from routing.wire.messages_glance import glance
 from routing.wire.messages_output import content, error_body, message, stop, usage_of
 from routing.wire.messages_reading import read
 from routing.wire.messages_streaming import Stream
 
-__all__ = ["Stream", "answer", "error", "read"]
+__all__ = ["Stream", "answer", "error", "glance", "read"]
 
 
 def answer(answer: Answer, told: Told) -> dict[str, Any]:

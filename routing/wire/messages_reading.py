@@ -56,7 +56,7 @@ def read(body: Mapping[str, Any], *, counting: bool = False) -> Asked:
         request=request,
         stream=bool(whole.flag_of("stream")),
         needs=frozenset(needs | needs_of(request) | _editing(whole) | unknown("messages", body)),
-        session=_session(whole),
+        session=session_of(whole.value.get("metadata")),
         names=Names(own=own),
     )
 
@@ -112,9 +112,8 @@ def _editing(whole: Field) -> set[str]:
     return {"compaction" for edit in edits if not edit.text_of("type").startswith("clear_")}
 
 
-def _session(whole: Field) -> str:
+def session_of(metadata: Any) -> str:
     """Claude Code tells it inside `metadata.user_id`: as JSON, before that as the last part of a name."""
-    metadata = whole.value.get("metadata")
     told = metadata.get("user_id") if isinstance(metadata, Mapping) else None
     if not isinstance(told, str):
         return ""

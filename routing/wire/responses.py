@@ -6,11 +6,12 @@ from typing import Any
 from routing.terms.request import Answer
 from routing.wire.base import Told
 from routing.wire.openai import error_body
+from routing.wire.responses_glance import glance
 from routing.wire.responses_output import items, response
 from routing.wire.responses_reading import read
 from routing.wire.responses_streaming import Stream
 
-__all__ = ["Stream", "answer", "error", "read"]
+__all__ = ["Stream", "answer", "error", "glance", "read"]
 
 
 def answer(answer: Answer, told: Told) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from routing.providers.registry import close_all
 from routing.terms.raw import Raw
 from routing.terms.request import Ask, Message, Request
 from routing.terms.words import ErrorKind, ProviderKind, Scope
-from routing.wire.body import parsed
+from routing.wire.body import Body
 from tests import doubles
 from tests.doubles import Act, Double
 
@@ -174,8 +174,8 @@ BODIES: dict[str, dict[str, Any]] = {
 
 def raw(wire: str, *, stream: bool = False, **more: Any) -> Raw:
     """REQUEST as a client of the wire writes it."""
-    body = parsed(json.dumps(BODIES[wire] | ({"stream": True} if stream else {}) | more).encode())
-    return Raw(wire, body.text, body.fields, body.spans)
+    body = Body(json.dumps(BODIES[wire] | ({"stream": True} if stream else {}) | more).encode())
+    return Raw(wire, body.raw, body.spans, lambda: body.fields)
 
 
 def patience(expected: ErrorKind) -> dict[str, float]:

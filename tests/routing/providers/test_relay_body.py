@@ -9,13 +9,13 @@ from routing.providers.base import Endpoint
 from routing.providers.relay_body import body_of
 from routing.terms.raw import Raw
 from routing.terms.words import ProviderKind
-from routing.wire.body import parsed
+from routing.wire.body import Body
 
 
 def sent(text: str, wire: str = "openai_chat", **more: Any) -> str:
-    body = parsed(text.encode())
+    body = Body(text.encode())
     endpoint = Endpoint(ProviderKind.OPENAI, "openai", 'gpt-6 "sol"', **more)
-    return body_of(Raw(wire, body.text, body.fields, body.spans), endpoint).decode()
+    return body_of(Raw(wire, body.raw, body.spans, lambda: body.fields), endpoint).decode()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,30 @@
+"""What a client has said: looked at, and read to its end only where another wire must be told it."""
+
+from dataclasses import replace
+from functools import cached_property
+
+from routing.doors.exchange import Exchange
+from routing.doors.relaying import raw_of
+from routing.terms.request import Request
+from routing.wire.base import Asked, Wire
+from routing.wire.body import Body
+
+
+class Heard:
+    """One body over a wire. Raises Unreadable for one that must be read and cannot be."""
+
+    def __init__(self, exchange: Exchange, body: Body, wire: Wire, name: str) -> None:
+        self._wire, self._body = wire, body
+        glanced = wire.glance(body.raw)
+        self.told: Asked = glanced or self.asked  # all that routing goes by
+        raw = raw_of(exchange, body, name, read=self._read if glanced else None)
+        self.request = replace(self.told.request, raw=raw)
+        self.raw = raw
+
+    @cached_property
+    def asked(self) -> Asked:
+        """The whole of it."""
+        return self._wire.read(self._body.fields)
+
+    def _read(self) -> Request:
+        return replace(self.asked.request, raw=self.raw)
