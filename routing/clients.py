@@ -5,7 +5,7 @@ import re
 import secrets
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -53,10 +53,12 @@ class Caller:
     expires_at: datetime | None = None
     maker_id: int | None = None  # the person whom the key counts as
 
-    @property
-    def budgets(self) -> frozenset[str]:
-        """The scopes of the budgets that pay for its calls, besides those of task, project and provider."""
-        return frozenset({f"client:{self.client}", f"key:{self.prefix}"})
+    budgets: frozenset[str] = field(
+        init=False, default=frozenset()
+    )  # the scopes of the budgets that pay for its calls, besides those of task, project and provider
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "budgets", frozenset({f"client:{self.client}", f"key:{self.prefix}"}))
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes

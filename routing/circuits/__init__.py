@@ -122,6 +122,11 @@ def note(
         _note_refused(candidate.provider, candidate.credential, fault, secret)
 
 
+def note_answer(candidate: Candidate) -> None:
+    """`note` of an answer."""
+    _note_answer((candidate.provider, candidate.model), datetime.now(UTC))
+
+
 def _note_answer(served: Served, now: datetime) -> None:
     circuit = _shared.circuits.get(served)
     with _shared.lock:

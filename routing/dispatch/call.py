@@ -1,35 +1,34 @@
-"""The attempt loop of one call."""
+"""One call: what it knows, whom it may still ask, what is written of it. `engine` makes the attempts."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
 
 from routing import circuits, recorder, snapshot
-from routing.attempt import Progress, Tried, attempt, streamed
+from routing.attempt import Tried
 from routing.clients import Caller
 from routing.dispatch import records, refusals
-from routing.dispatch.bulkheads import Busy, bulkhead
+from routing.dispatch.bulkheads import Busy
 from routing.dispatch.ledger import Ledger
 from routing.dispatch.lineup import Lineup
 from routing.dispatch.opinion import opinion
-from routing.dispatch.outcome import Begun, Ending, Refused, Result, at_its_deadline, broken, ending_of
+from routing.dispatch.outcome import Begun, Ending, Refused, Result, ending_of
 from routing.policy.draw import drawn, uniform
 from routing.policy.plan import route_of
-from routing.providers.base import Whole
-from routing.providers.registry import is_relayed, lane_for
+from routing.providers.base import Endpoint, Whole
+from routing.providers.registry import is_relayed
 from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate
-from routing.terms.event import Event, Relayed, StreamEnd, StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
+from routing.terms.event import Relayed, StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
 from routing.terms.fault import Fault
 from routing.terms.ids import item_of, uuid7
 from routing.terms.record import Intent
 from routing.terms.request import Ask, Request, Timeouts
-from routing.terms.words import ErrorKind, ProviderKind, Role, SkipReason, Status
-from routing.wire.base import Unreadable
+from routing.terms.words import ProviderKind, Role, SkipReason, Status
 
 Told: TypeAlias = Begun | TextDelta | ThinkingDelta | ToolCallDelta | Relayed | Result
 Over: TypeAlias = Callable[[ProviderKind], Whole] | None  # what an attempt goes over, where it is not for words
@@ -48,46 +47,15 @@ class Facts:
     would_route: str = ""  # "provider:model" to which routing would have sent an observed call
 
 
-async def dispatch(ask: Ask, request: Request, caller: Caller, facts: Facts = Facts(), over: Over = None) -> Result:
-    """The answer of the first candidate that gives one. Raises Refused, and CancelledError when the client went away.
-
-    `resolve.Unknown` and `resolve.Ambiguous` come up for an override that names no one model.
-    """
-    call = _call(ask, request, caller, facts, streams=False)
-    call.over = over
-    async with aclosing(call.run()) as told:  # type: ignore[type-var]  # a generator
-        async for each in told:
-            if isinstance(each, Result):
-                return each
-    raise RuntimeError("A call ended without a word")
+NO_FACTS = Facts()
 
 
-async def stream(ask: Ask, request: Request, caller: Caller, facts: Facts = Facts()) -> AsyncIterator[Told]:
-    """The same as it is written: Begun with the first content, deltas, and last the Result.
+class Call:
+    """Raises Refused (503) where the table has not been read yet."""
 
-    Until Begun another candidate takes over unseen; after it a fault is the end, raised as Refused. Who closes the iterator early
-    has gone away: the provider's work ends, and the call is `cancelled`.
-    """
-    async with aclosing(_call(ask, request, caller, facts, streams=True).run()) as told:  # type: ignore[type-var]  # a generator
-        async for each in told:
-            yield each
-
-
-def _call(ask: Ask, request: Request, caller: Caller, facts: Facts, *, streams: bool) -> "_Call":
-    try:
-        known = snapshot.current()
-    except snapshot.NotLoaded as error:
-        raise Refused(503, "not_ready", str(error), retryable=True, retry_after_s=1) from None
-    return _Call(known, ask, request, caller, facts, streams=streams)
-
-
-class _Call:
-    def __init__(
-        self, known: Snapshot, ask: Ask, request: Request, caller: Caller, facts: Facts, *, streams: bool
-    ) -> None:
-        self.known, self.ask, self.request, self.caller, self.facts = known, ask, request, caller, facts
-        self.streams = streams
-        self.over: Over = None
+    def __init__(self, ask: Ask, request: Request, caller: Caller, facts: Facts, *, streams: bool) -> None:
+        self.known = known = _known()
+        self.ask, self.request, self.caller, self.facts, self.streams = ask, request, caller, facts, streams
         self.started_at, self.begun = datetime.now(UTC), time.perf_counter()
         self.id = uuid7(self.started_at)
         self.plan = known.plan(ask, self.started_at)
@@ -100,9 +68,11 @@ class _Call:
         self.candidates, self.propensity = drawn(self.plan, self.u)
         self.ledger = Ledger(known, self.plan, self._intent(facts))
         self.lineup = Lineup(known.table, self.candidates, ask.size)
+        self.last: tuple[Candidate, Fault] | None = None  # who was tried last, and what came of it
 
-    async def run(self) -> AsyncIterator[Told]:
-        """What the caller is told, the Result last. Raises Unreadable where the first candidate must be told what cannot be read."""
+    @contextmanager
+    def written(self) -> Iterator[None]:
+        """Within it the call is written down: that it begins, before anybody is asked, and how it ended, whatever ends it."""
         if self.candidates and not is_relayed(self.candidates[0].kind, self.request.raw):
             self.request = self.request.whole()
         try:
@@ -112,9 +82,7 @@ class _Call:
                 503, "recording_unavailable", f"The call cannot be recorded: {error}", retryable=True, retry_after_s=5
             ) from None
         try:
-            async with aclosing(self._served()) as told:  # type: ignore[type-var]  # a generator
-                async for each in told:
-                    yield each
+            yield
         except (asyncio.CancelledError, GeneratorExit):
             self.ledger.finish(Status.CANCELLED, "cancelled", "the client went away")
             raise
@@ -124,86 +92,45 @@ class _Call:
             self.ledger.finish(Status.ERROR, "internal", "an error of Cortex itself")
             raise
 
-    async def _served(self) -> AsyncIterator[Told]:
+    def turns(self) -> Iterator[Candidate]:
+        """Each candidate when its turn comes. Raises Refused where the call may not be made."""
         spent = refusals.budget(self.known.health.spent, self.ask, self.caller)
         if spent is not None:
-            raise self._refused(spent, Status.BLOCKED)
+            raise self.refused(spent, Status.BLOCKED)
         self._want_probes()
-        last: tuple[Candidate, Fault] | None = None
         for candidate in self.lineup:
-            if last is not None:
+            if self.last is not None:
                 self.ledger.fall_back(candidate)
-            tried: Tried | None = None
-            try:
-                async with aclosing(self._try(candidate)) as events:  # type: ignore[type-var]  # a generator
-                    async for event in events:
-                        if isinstance(event, Tried):
-                            tried = event
-                        elif isinstance(event, StreamStart):
-                            yield self._begun(candidate, event)
-                        elif not isinstance(event, StreamEnd):  # `streamed` keeps it
-                            yield event
-            except Busy:
-                self.lineup.is_full(candidate)
-                continue
-            except Unreadable as error:
-                self.lineup.cannot_be_told(candidate, str(error))
-                continue
-            if tried is None:
-                raise RuntimeError(f"The try of {candidate.key} ended without a word")
-            if tried.fault is None:
-                yield await self._result(candidate, tried)
-                return
-            if tried.has_begun:
-                raise self._refused(broken(tried.fault, candidate.key), Status.PARTIAL)
-            last = candidate, tried.fault
-            if not self.lineup.taught(candidate, tried.fault):
-                break
-        raise self._unanswered(last)
+            yield candidate
 
-    async def _try(self, candidate: Candidate) -> AsyncIterator[Event | Tried]:
-        """One attempt, its Tried last: in its provider's bulkhead, bounded by what is left, written down. Raises Busy and Unreadable."""
-        endpoint = self.known.endpoint(candidate)
-        if endpoint is None:
-            fault = Fault(ErrorKind.CONFIG, f"{candidate.key}: the credential is not there any more")
-            yield self.ledger.note(candidate, Tried(datetime.now(UTC), 0, fault=fault))
-            return
+    def leave_out(self, candidate: Candidate, error: Exception) -> None:
+        """The candidate was not asked: its provider has as many calls as it may, or cannot be told what the client wrote."""
+        if isinstance(error, Busy):
+            self.lineup.is_full(candidate)
+        else:
+            self.lineup.cannot_be_told(candidate, str(error))
+
+    def goes_on(self, candidate: Candidate, fault: Fault) -> bool:
+        """Whether anybody else may be tried after this fault."""
+        self.last = candidate, fault
+        return self.lineup.taught(candidate, fault)
+
+    def endpoint(self, candidate: Candidate) -> Endpoint | None:
+        """Where to ask the candidate, `request` being what it can be told; None when its credential went away. Raises Unreadable."""
         if not is_relayed(candidate.kind, self.request.raw):
             self.request = self.request.whole()
-        capacity = self.known.capacity.get(candidate.provider, 64)
-        started_at, begun, progress = datetime.now(UTC), time.perf_counter(), Progress()
-        tried: Tried | None = None
-        try:
-            async with bulkhead(candidate.provider, capacity).place():
-                left_s = max(self.deadline - time.perf_counter(), 0.0)
-                limits = replace(self.timeouts, total_s=left_s)
-                adapter = lane_for(candidate.kind, self.request.raw)
-                if not self.streams:
-                    whole = self.over(candidate.kind) if self.over else adapter
-                    tried = await attempt(whole, candidate, endpoint, self.request, limits)
-                else:
-                    events = streamed(adapter, candidate, endpoint, self.request, limits, progress)
-                    async with aclosing(events) as told:  # type: ignore[type-var]  # a generator
-                        async for event in told:
-                            if isinstance(event, Tried):
-                                tried = event
-                            else:
-                                yield event
-        except (asyncio.CancelledError, GeneratorExit):
-            gone = Tried(
-                started_at,
-                round((time.perf_counter() - begun) * 1000),
-                fault=Fault(ErrorKind.CANCELLED, "the client went away"),
-                ttft_ms=progress.ttft_ms,
-                start=progress.start,
-                seen=progress.usage(),
-            )
-            self.ledger.note(candidate, gone)
-            raise
-        if tried is not None:
-            yield self.ledger.note(candidate, at_its_deadline(tried, self.deadline))
+        return self.known.endpoint(candidate)
 
-    def _begun(self, candidate: Candidate, start: StreamStart) -> Begun:
+    def capacity(self, candidate: Candidate) -> int:
+        return self.known.capacity.get(candidate.provider, 64)
+
+    def limits(self) -> Timeouts:
+        """The route's timeouts, none longer than what is left of the call."""
+        left_s = max(self.deadline - time.perf_counter(), 0.0)
+        return Timeouts(self.timeouts.connect_s, self.timeouts.first_token_s, self.timeouts.idle_s, left_s)
+
+    def begins(self, candidate: Candidate, start: StreamStart) -> Begun:
+        """What a stream's reader is told first."""
         return Begun(
             request_id=self.id,
             task_type=self.ask.task_type,
@@ -219,12 +146,13 @@ class _Call:
             passed=start.passed,
         )
 
-    async def _result(self, candidate: Candidate, tried: Tried) -> Result:
+    async def result(self, candidate: Candidate, tried: Tried, *, is_alone: bool = False) -> Result:
+        """The call's end with an answer. `is_alone`: no second opinion is asked for."""
         served, answer = self.ledger.attempts[-1], tried.answer
         if answer is None:  # neither answer nor fault: an adapter broke its promise
             raise RuntimeError(f"The adapter of {candidate.key} brought nothing")
         second = None
-        if self.over is None and (self.facts.second_opinion or (self.route is not None and self.route.second_opinion)):
+        if not is_alone and (self.facts.second_opinion or (self.route is not None and self.route.second_opinion)):
             facts = self.known, self.plan, self.ask, self.request, self.ledger, candidate
             second = await opinion(*facts, timeouts=self.timeouts, deadline=self.deadline)
         reason, used_fallback = self._reason(candidate), served.role is Role.FALLBACK
@@ -257,13 +185,13 @@ class _Call:
         words = "; ".join(f"{each.model}: {each.error_kind}" for each in failed)
         return f"{reason}; fallback → {served.model} ({words})"
 
-    def _unanswered(self, last: tuple[Candidate, Fault] | None) -> Refused:
+    def unanswered(self) -> Refused:
         """Nobody answered: write it down, and say it."""
-        left_out = self.lineup.left_out
+        left_out, last = self.lineup.left_out, self.last
         if last is not None:
-            return self._refused(refusals.failed(ending_of(last[1], last[0]), left_out), Status.ERROR)
+            return self.refused(refusals.failed(ending_of(last[1], last[0]), left_out), Status.ERROR)
         ending, after_s = refusals.nothing_to_try(self.plan, self.ask, left_out, now=datetime.now(UTC))
-        return self._refused(ending, Status.BLOCKED, after_s)
+        return self.refused(ending, Status.BLOCKED, after_s)
 
     def _want_probes(self) -> None:
         """Tell the circuits which open ones this call would have used."""
@@ -271,7 +199,8 @@ class _Call:
             if each.reason is SkipReason.CIRCUIT_OPEN:
                 circuits.want_probe((each.provider, each.model))
 
-    def _refused(self, ending: Ending, status: Status, after_s: float | None = None) -> Refused:
+    def refused(self, ending: Ending, status: Status, after_s: float | None = None) -> Refused:
+        """The call's end without an answer: written down, and to be raised."""
         self.ledger.finish(status, ending.code, ending.message)
         return Refused(
             ending.status,
@@ -306,3 +235,10 @@ class _Call:
             **records.asked_of(self.ask, self.caller, self.plan),
             **records.grading_of(self.known, self.ask, self.item),
         )
+
+
+def _known() -> Snapshot:
+    try:
+        return snapshot.current()
+    except snapshot.NotLoaded as error:
+        raise Refused(503, "not_ready", str(error), retryable=True, retry_after_s=1) from None

@@ -1,7 +1,8 @@
 """A call for embeddings: planned, tried and written down as any other; each attempt asks for vectors."""
 
 from routing.clients import Caller
-from routing.dispatch.call import Facts, dispatch
+from routing.dispatch.call import Facts
+from routing.dispatch.engine import dispatch
 from routing.dispatch.outcome import Result
 from routing.providers.base import Endpoint
 from routing.providers.embedders import embedder_for

@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 from routing import circuits, recorder
 from routing.attempt import Tried
-from routing.dispatch import records
-from routing.dispatch.metrics import ATTEMPTS, CALLS, SECONDS
+from routing.dispatch import metrics, records
 from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate, Plan
 from routing.terms.record import AttemptRecord, Intent, Outcome
@@ -42,12 +41,15 @@ class Ledger:
             rates=self._known.rates.get(candidate.key),
         )
         self.attempts.append(record)
-        ATTEMPTS.labels(record.provider, record.model, record.status, record.error_kind or "").inc()
+        metrics.attempts(record.provider, record.model, record.status, record.error_kind or "").inc()
         if tried.fault is None:
-            SECONDS.labels(record.provider).observe(tried.total_ms / 1000)
+            metrics.seconds(record.provider).observe(tried.total_ms / 1000)
+        if tried.fault is None:
+            circuits.note_answer(candidate)
+            return tried
         model, endpoint = self._known.table.models.get(candidate.key), self._known.endpoint(candidate)
         is_callers = candidate.credential_kind is CredentialKind.CALLER
-        if is_callers and tried.fault is not None and tried.fault.kind is ErrorKind.AUTH:
+        if is_callers and tried.fault.kind is ErrorKind.AUTH:
             return tried  # the client's own affair: nothing here stops being ready
         circuits.note(
             candidate,
@@ -64,7 +66,7 @@ class Ledger:
         if self._is_over:
             return
         self._is_over = True
-        CALLS.labels(self._intent.task_type, status).inc()
+        metrics.calls(self._intent.task_type, status).inc()
         recorder.finish(
             Outcome(
                 id=self._intent.id,

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from routing.callers import caller_in_loop, presented_key
@@ -14,6 +15,10 @@ from routing.wire.body import Body, NoObject
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+# How long a call may take before its client is watched: most are over by then, and a task for each would be a tenth of their CPU.
+WATCH_AFTER_S = 0.05
 
 
 class Gone(Exception):
@@ -37,7 +42,7 @@ class Exchange:
 
     def header(self, name: str) -> str | None:
         """As latin-1, which every byte string is."""
-        value = self._headers.get(name.lower().encode("latin-1"))
+        value = self._headers.get(_as_sent(name))
         return None if value is None else value.decode("latin-1").strip()
 
     async def caller(self, scope: Scope | None = None) -> Caller:
@@ -104,7 +109,8 @@ class Exchange:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Within it the task is cancelled when the client goes away; that is the end of it, and no error."""
-        task, gone = asyncio.current_task(), False
+        task, loop, gone = asyncio.current_task(), asyncio.get_running_loop(), False
+        watching: asyncio.Task[None] | None = None
 
         async def watch() -> None:
             nonlocal gone
@@ -114,11 +120,22 @@ class Exchange:
             if task is not None:
                 task.cancel()
 
-        watching = asyncio.create_task(watch())
+        def begin() -> None:
+            nonlocal watching
+            watching = loop.create_task(watch())
+
+        timer = loop.call_later(WATCH_AFTER_S, begin)
         try:
             yield
         except asyncio.CancelledError:
             if not gone:
                 raise
         finally:
-            watching.cancel()
+            timer.cancel()
+            if watching is not None:
+                watching.cancel()
+
+
+@lru_cache(256)
+def _as_sent(name: str) -> bytes:
+    return name.lower().encode("latin-1")

@@ -38,7 +38,7 @@ async def application(scope: Mapping[str, Any], receive: Receive, send: Send) ->
         return
     try:
         caller = await exchange.caller()
-        raw = (await exchange.body()).text.encode("utf-8", "surrogatepass")
+        raw = (await exchange.body()).raw
         with exchange.watched():
             manager = StreamableHTTPSessionManager(
                 _server(caller), json_response=True, stateless=True, max_request_body_size=settings.SIZE_LIMIT_BYTES

@@ -1,7 +1,7 @@
 """What the model that a client names means: a task type, or that very model."""
 
 import fnmatch
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from routing.clients import Caller
@@ -26,23 +26,16 @@ def meant(
 
     `brings`: the client has sent a credential of its own provider beside its key.
     """
-    table = known.table
-    override = exchange.header("x-cortex-override")
-    task_type = _task_type(table, asked.model, exchange.header("x-cortex-task"), caller)
-    is_model = not asked.model.startswith(TASK) and asked.model != AUTO
-    observed = None
-    if not override and is_model and (task_type is None or caller.mode is ClientMode.OBSERVE):
-        observed = resolve.requested(table, asked.model)
-    if task_type is None and not (override or observed):
-        raise resolve.Unknown("task_type", "", ())
-    project = exchange.header("x-cortex-project") or caller.project
+    headers = tuple(exchange.header(name) for name in ("x-cortex-override", "x-cortex-task", "x-cortex-project"))
+    words = (caller.sha256 or caller, asked.model, *headers)
+    meaning = known.remembered(words, lambda: _meaning(known.table, asked.model, caller, *headers))
     ask = Ask(
-        task_type=task_type or caller.default_task_type or "",
-        project=resolve.project(table, project) if project else None,
+        task_type=meaning.task_type or caller.default_task_type or "",
+        project=meaning.project,
         background=(exchange.header("x-cortex-background") or "").lower() in ("1", "true", "yes"),
-        override=resolve.model(table, override) if override else observed,
-        fallback="none" if observed else "route",
-        is_observed=observed is not None,
+        override=meaning.model,
+        fallback="none" if meaning.is_observed else "route",
+        is_observed=meaning.is_observed,
         size=exchange.size // 4,
         max_tokens=asked.request.max_tokens,
         needs=asked.needs,
@@ -51,15 +44,44 @@ def meant(
         brings=f"caller:{caller.prefix}" if brings else "",
         allowed_models=caller.allowed_models,
         client=caller.client,
-        scopes=frozenset({f"client:{caller.client}", f"key:{caller.prefix}"}),
+        scopes=caller.budgets,
     )
     facts = Facts(
         session=_session(exchange, asked),
         requested_model=asked.model,
         wire=wire,
-        would_route=_would_route(known, ask) if observed and task_type else "",
+        would_route=_would_route(known, ask) if meaning.is_observed and meaning.task_type else "",
     )
     return ask, facts
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What the words of a call mean while the table stands."""
+
+    task_type: str | None  # None: the model itself was named, and nothing maps it
+    project: str | None
+    model: str | None  # "provider:model" that is wished for, or observed
+    is_observed: bool
+
+
+def _meaning(
+    table: Table, named: str, caller: Caller, override: str | None, task: str | None, project: str | None
+) -> _Meaning:
+    task_type = _task_type(table, named, task, caller)
+    is_model = not named.startswith(TASK) and named != AUTO
+    observed = None
+    if not override and is_model and (task_type is None or caller.mode is ClientMode.OBSERVE):
+        observed = resolve.requested(table, named)
+    if task_type is None and not (override or observed):
+        raise resolve.Unknown("task_type", "", ())
+    project = project or caller.project
+    return _Meaning(
+        task_type=task_type,
+        project=resolve.project(table, project) if project else None,
+        model=resolve.model(table, override) if override else observed,
+        is_observed=observed is not None,
+    )
 
 
 def _would_route(known: Snapshot, ask: Ask) -> str:

@@ -35,7 +35,7 @@ def succeeded(circuit: Circuit, now: datetime) -> Circuit:
     """The circuit after an answer. Any answer closes it: a provider that answers is up."""
     if circuit.is_open:
         return Circuit()
-    return replace(circuit, failures=0, openings=0, recent=_counted(circuit.recent, now, failed=False))
+    return Circuit(recent=_counted(circuit.recent, now, failed=False))
 
 
 def failed(circuit: Circuit, now: datetime, *, cooldown_s: float, chance: float) -> Circuit:

@@ -42,8 +42,7 @@ class Relay:
             body = await _read(response, timeouts.idle_s)
             reading = READINGS[raw.wire]()
             _read_whole(reading, endpoint, raw, response, body)
-            passed = Passed(response.status, told(response.headers), body)
-            return replace(_answer(reading, response), output=reading.text, passed=passed)
+            return _answer(reading, response, Passed(response.status, told(response.headers), body))
 
     async def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Event]:
         raw, loop = _raw(request), asyncio.get_running_loop()
@@ -171,8 +170,15 @@ def _fault(endpoint: Endpoint, raw: Raw, response: Response, body: bytes) -> Fau
     return replace(fault, passed=Passed(response.status, told(response.headers), clean))
 
 
-def _answer(reading: Reading, response: Response) -> Answer:
-    return Answer("", reading.stop, reading.model, reading.usage, provider_request_id=_id(reading, response))
+def _answer(reading: Reading, response: Response, passed: Passed | None = None) -> Answer:
+    return Answer(
+        reading.text,
+        reading.stop,
+        reading.model,
+        reading.usage,
+        provider_request_id=_id(reading, response),
+        passed=passed,
+    )
 
 
 def _id(reading: Reading, response: Response) -> str | None:

@@ -8,11 +8,11 @@ import asyncio
 import hashlib
 import hmac
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 
@@ -55,6 +55,9 @@ MOST_PLANS = 4096  # remembered between two changes
 MOST_READS = 20  # of a table that keeps moving while it is read
 
 
+Made = TypeVar("Made")
+
+
 class NotLoaded(RuntimeError):
     """This process has not read the table yet: PostgreSQL was away when it began."""
 
@@ -79,6 +82,8 @@ class Snapshot:
     read_health: Health  # without what this process has learned since
     accesses: Mapping[tuple[str, str], Access] = field(default_factory=dict)  # by (provider, credential)
     plans: dict[tuple[Any, frozenset[str], int], tuple[Plan, datetime]] = field(default_factory=dict, repr=False)
+    # What follows from table, keys and endpoints alone, as long as they stand: `remembered`.
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def plan(self, ask: Ask, now: datetime) -> Plan:
         """`policy.plan` of this table and health, remembered until something that it looked at would look otherwise."""
@@ -114,6 +119,18 @@ class Snapshot:
 
     def endpoint(self, candidate: Candidate) -> Endpoint | None:
         """Where to call the candidate; None when its credential went away since."""
+        return self.remembered(candidate, lambda: self._endpoint(candidate))
+
+    def remembered(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What `make` makes, made once for the key while this table stands. It may look at table, keys and endpoints only."""
+        found: Made | None = self.memo.get(key)
+        if found is None:
+            if len(self.memo) >= MOST_PLANS:
+                self.memo.clear()
+            found = self.memo[key] = make()
+        return found
+
+    def _endpoint(self, candidate: Candidate) -> Endpoint | None:
         kind = candidate.credential_kind
         is_callers = kind is CredentialKind.CALLER
         found = self.endpoints.get((candidate.provider, None if is_callers else candidate.credential))

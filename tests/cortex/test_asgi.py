@@ -8,7 +8,7 @@ from django.test import override_settings
 
 from cortex.asgi import application
 from routing import snapshot
-from routing.dispatch import call
+from routing.dispatch import engine
 from tests.routing.dispatching import Scripted
 from tests.routing.seeded import seeded  # noqa: F401
 
@@ -119,7 +119,7 @@ def _no_thread(*args, **kwargs):
 
 async def test_a_client_that_goes_away_cancels_the_provider(seeded, monkeypatch):  # noqa: F811
     adapter = Scripted({"gpt-6.1-sol": asyncio.Event()})
-    monkeypatch.setattr(call, "lane_for", lambda kind, raw: adapter)
+    monkeypatch.setattr(engine, "lane_for", lambda kind, raw: adapter)
     exchange = dispatch(seeded, {"task_type": "coding", "prompt": "hi"})
     running = asyncio.create_task(exchange.run())
     await adapter.waiting.wait()

@@ -10,7 +10,7 @@ import pytest
 
 from routing import circuits, dispatch, recorder, snapshot
 from routing.clients import Caller
-from routing.dispatch import call, opinion
+from routing.dispatch import engine, opinion
 from routing.dispatch.call import Facts
 from routing.policy.cost import Rate, Rates
 from routing.policy.health import Health
@@ -97,7 +97,7 @@ class World:
 
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(Scripted(), Journal())
-    monkeypatch.setattr(call, "lane_for", lambda kind, raw: made.adapter)
+    monkeypatch.setattr(engine, "lane_for", lambda kind, raw: made.adapter)
     monkeypatch.setattr(opinion, "adapter_for", lambda kind: made.adapter)
     monkeypatch.setattr(recorder, "start", made.journal.intents.append)
     monkeypatch.setattr(recorder, "finish", made.journal.outcomes.append)

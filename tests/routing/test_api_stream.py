@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from routing import recorder
-from routing.dispatch import call
+from routing.dispatch import engine
 from routing.providers.base import Endpoint
 from routing.terms.event import Event, StreamStart, TextDelta
 from routing.terms.request import Request, Timeouts
@@ -74,7 +74,7 @@ class Endless:
 async def test_who_stops_listening_ends_the_providers_work(seeded, monkeypatch):  # noqa: F811
     ended, adapter = [], Endless()
     monkeypatch.setattr(recorder, "finish", ended.append)
-    monkeypatch.setattr(call, "lane_for", lambda kind, raw: adapter)
+    monkeypatch.setattr(engine, "lane_for", lambda kind, raw: adapter)
     body = json.dumps({"task_type": "vibe_coding", "prompt": "hello", "stream": True}).encode()
     headers = [(b"x-cortex-key", seeded.encode()), (b"content-type", b"application/json")]
     exchange = Exchange("POST", "/api/v1/dispatch", body, headers)
