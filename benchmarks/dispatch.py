@@ -238,8 +238,9 @@ def wait_for(port: int, seconds: float = 40.0) -> None:
 
 
 def worker_of(supervisor: int) -> int:
-    """The process that serves: the supervisor's child."""
-    return int(Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()[0])
+    """The process that serves: a child of the supervisor."""
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return next(int(each) for each in children if b"cortex.worker" in Path(f"/proc/{each}/cmdline").read_bytes())
 
 
 def cpu_s(pid: int | None) -> float:

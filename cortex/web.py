@@ -73,11 +73,20 @@ def supervise(listener: socket.socket, workers: int, app: str = APP) -> int:
         says_ready=True,
         grace_s=DRAIN_S + 5,
     )
+    drainer = Child(
+        name="spool drainer",
+        command=(sys.executable, "-m", "cortex.drainer"),
+        env=children_env(),
+        cwd=str(BASE_DIR),
+        says_ready=True,
+        grace_s=DRAIN_S + 5,
+    )
     with Supervisor(renews=True, ends_process=True, at_stop=listener.close) as supervisor:
         started = [supervisor.start(worker) for _ in range(workers)]
         while not (any(each.is_ready for each in started) or supervisor.is_stopping):
             supervisor.step(1.0)
         if not supervisor.is_stopping:
+            supervisor.start(drainer)
             say_ready()  # to `up`, which may be our own supervisor
         return supervisor.run()
 

@@ -90,20 +90,20 @@ def test_a_killed_worker_is_replaced_and_nobody_is_refused_meanwhile(serve: Serv
 def test_no_worker_outlives_a_killed_supervisor(serve: Serve) -> None:
     server, url = serve("--workers", "2")
     get(url)
-    family = until(lambda: len(server.family()) == 2 and server.family())
+    family = until(lambda: len(server.family()) == 3 and server.family())  # two workers and the drainer
     server.tell(signal.SIGKILL)
     until(lambda: not any(map(is_alive, family)))
 
 
 def test_sighup_replaces_the_workers_without_a_failed_request(serve: Serve) -> None:
     server, url = serve("--workers", "2")
-    old = until(lambda: len(server.family()) == 2 and server.family())
+    old = until(lambda: len(server.family()) == 3 and server.family())
     get(url)
     server.tell(signal.SIGHUP)
 
     def are_renewed() -> bool:
         assert get(url)
-        return not any(map(is_alive, old)) and len(server.family()) == 2
+        return not any(map(is_alive, old)) and len(server.family()) == 3
 
     until(are_renewed)
     assert int(get(url)) in server.family() - old

@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import os
+import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +14,7 @@ import pytest
 from django.db import OperationalError
 
 from routing import drain
-from routing.drain import folders
+from routing.drain import background, folders
 from routing.models import Attempt, Call, JobRun, Model, Provider, TaskType, WorkItem
 from routing.recorder import Spool
 from routing.segments import line_of, listed
@@ -284,3 +287,29 @@ def test_the_lines_stay_when_postgresql_is_away(spool: Spool, folder: Path, monk
 
 def test_nobody_waits_for_a_name_that_no_call_can_have() -> None:
     assert drain.wait_for(uuid7(T0 - timedelta(days=400))) is False
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Polls, within what a busy machine may need."""
+    end = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_who_stands_in_leaves_the_spool_to_a_keeper_and_takes_it_back(folder: Path) -> None:
+    """No line is written here, so that no thread asks the database."""
+    drain.start_background(folder)
+    stand_in, stop = background._background, threading.Event()
+    assert stand_in is not None
+    keeper = threading.Thread(target=drain.keep, args=(stop, folder))
+    try:
+        until(lambda: stand_in.drainer.is_draining)
+        keeper.start()
+        until(lambda: not stand_in.drainer.is_draining and folders.status(folder).holder is not None)
+        stop.set()
+        keeper.join(20)
+        until(lambda: stand_in.drainer.is_draining)
+    finally:
+        stop.set()
+        drain.stop_background(flush=False)
