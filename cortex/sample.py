@@ -22,7 +22,7 @@ from analytics.arms import current_routes
 from routing import document, rows, snapshot
 from routing.audit import SYSTEM
 from routing.models import Client
-from routing.policy.cost import Rates, cost
+from routing.policy.cost import Rates, amount, card_of
 from routing.policy.draw import canonical
 from routing.providers.profiles import SimulatedCall, profile
 from routing.terms.ids import item_of, uuid7
@@ -219,6 +219,7 @@ def _attempt(
 ) -> dict[str, Any]:
     provider, _, model = key.partition(":")
     usage = Usage(input_tokens=drawn.input_tokens, output_tokens=drawn.output_tokens)
+    card = None if drawn.failed else card_of(table.rates.get(key), usage)
     kind, http = rng.choice(FAULTS) if drawn.failed else ("", None)
     return {
         "call_id": call["id"], "attempt": number, "started_at": call["started_at"], "provider": provider, "model": model,
@@ -228,8 +229,9 @@ def _attempt(
         "error_message": "A simulated fault" if drawn.failed else "",
         "input_tokens": None if drawn.failed else drawn.input_tokens, "output_tokens": None if drawn.failed else drawn.output_tokens,
         "cache_read_tokens": None, "cache_write_tokens": None, "cache_write_1h_tokens": None, "reasoning_tokens": None,
+        "searches": None if drawn.failed else 0, "service_tier": "", "estimated": False, "rates": card.words if card else "",
         "ttft_ms": None if drawn.failed else drawn.ttft_ms, "total_ms": drawn.total_ms,
-        "cost_usd": Decimal(0) if drawn.failed else cost(table.rates.get(key), usage), "price": "simulated", "success": None,
+        "cost_usd": Decimal(0) if drawn.failed else amount(card, usage) if card else None, "price": "simulated", "success": None,
         "simulated": True, "thinking": "", "provider_request_id": "",
     }  # fmt: skip
 

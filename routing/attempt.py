@@ -10,7 +10,16 @@ from logging import getLogger
 
 from routing.providers.base import Endpoint, Lane, Whole
 from routing.terms.candidate import Candidate
-from routing.terms.event import Event, Relayed, StreamEnd, StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
+from routing.terms.event import (
+    Event,
+    Relayed,
+    StreamEnd,
+    StreamStart,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    UsageTold,
+)
 from routing.terms.fault import Failed, Fault
 from routing.terms.request import Answer, Request, Timeouts, Usage
 from routing.terms.words import ErrorKind
@@ -91,13 +100,19 @@ class Progress:
     start: StreamStart | None = None
     ttft_ms: int | None = None
     written: int = 0  # characters
+    told: Usage | None = None  # in the middle of the stream
+    told_at: int = 0  # what was written then
 
     def usage(self) -> Usage | None:
-        """What the provider told before it wrote, and an estimate of what it wrote; None before the first content."""
+        """What the provider told, and an estimate of what it wrote since; None before the first content."""
         if self.ttft_ms is None:
             return None
-        told = self.start.usage if self.start else None
-        return replace(told or Usage(), output_tokens=max(1, self.written // CHARS_A_TOKEN))
+        if self.told is not None:
+            since = self.written - self.told_at
+            output = self.told.output_tokens + since // CHARS_A_TOKEN
+            return replace(self.told, output_tokens=output, estimated=since > 0)
+        told = (self.start.usage if self.start else None) or Usage()
+        return replace(told, output_tokens=max(1, self.written // CHARS_A_TOKEN), estimated=True)
 
 
 async def streamed(
@@ -128,6 +143,8 @@ async def streamed(
                     event = await anext(events)
                 if isinstance(event, StreamStart):
                     progress.start = event
+                elif isinstance(event, UsageTold):
+                    progress.told, progress.told_at = event.usage, progress.written
                 elif isinstance(event, StreamEnd):
                     answer = event.answer
                 else:

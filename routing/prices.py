@@ -13,15 +13,15 @@ from django.utils import timezone
 
 from routing import alerts, snapshot
 from routing.models import CataloguePrice, Price
-from routing.policy.cost import Rate, Rates
+from routing.policy.cost import FEES, TOKEN_PARTS, Rate, Rates, plain
 from routing.policy.table import Model, Provider
-from routing.snapshot.prices import SOURCE, coming, published
+from routing.snapshot.prices import SOURCE, coming, own_rates, published
 from routing.terms.words import ProviderKind, Severity
 
 OWN, CATALOGUE, UNPRICED = "override", "genai-prices", "unpriced"
 AHEAD_DAYS = 60  # how far a price to come is looked for
-PARTS = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning")
-Words = dict[str, str]  # part → USD per million tokens; "input>200000" from that many tokens on
+# Part → USD per million tokens, a fee's per thousand; "input>200000" from that many tokens on; "flex:input" in that service tier.
+Words = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,18 @@ class Changed:
 
     @property
     def words(self) -> str:
-        """ "input $2 → $4, output $10 → $20 per million tokens"."""
+        """ "input $2 → $4, output $10 → $20 per million tokens, searches_1k $10 → $14"."""
         parts = [name for name in {**self.before, **self.after} if self.before.get(name) != self.after.get(name)]
-        return ", ".join(f"{name} {_usd(self.before, name)} → {_usd(self.after, name)}" for name in parts) + PER_MILLION
+        told = {name: f"{name} {_usd(self.before, name)} → {_usd(self.after, name)}" for name in parts}
+        tokens = ", ".join(words for name, words in told.items() if name not in FEES)
+        fees = [words for name, words in told.items() if name in FEES]
+        return ", ".join([f"{tokens} per million tokens"] * bool(tokens) + fees)
 
-
-PER_MILLION = " per million tokens"
+    @property
+    def matters(self) -> bool:
+        """Whether something known costs otherwise. That a fee or a service tier's price is now known too is no change of a price."""
+        known = any(self.after.get(name) != value for name, value in self.before.items())
+        return known or any(":" not in name and name not in FEES for name in self.after.keys() - self.before.keys())
 
 
 def listed(now: datetime | None = None) -> list[Priced]:
@@ -117,6 +123,7 @@ def note_changes(now: datetime | None = None) -> list[Changed]:
         last[name] = row  # two models may be bound to one upstream id
         if before is not None:
             changed.append(Changed(model.key, before.rates, current))
+    changed = [each for each in changed if each.matters]
     for each in changed:
         _tell(each, now)
     return changed
@@ -153,25 +160,22 @@ def _last_seen() -> dict[tuple[str, str], CataloguePrice]:
 
 def words(rates: Rates | None) -> Words:
     """The rates as plain decimals, comparable and storable; {} for what is unpriced."""
+    if rates is None:
+        return {}
     found: Words = {}
-    for name in PARTS:
-        rate: Rate | None = getattr(rates, name) if rates else None
+    for name in TOKEN_PARTS:
+        rate: Rate | None = getattr(rates, name)
         if rate is not None:
-            found[name] = _plain(rate.base)
-            found |= {f"{name}>{start}": _plain(price) for start, price in rate.tiers}
+            found[name] = plain(rate.base)
+            found |= {f"{name}>{start}": plain(price) for start, price in rate.tiers}
+    found |= {name: plain(fee) for name in FEES if (fee := getattr(rates, name)) is not None}
+    for tier, price in rates.service_tiers.items():
+        found |= {f"{tier}:{name}": value for name, value in words(price).items() if name not in FEES}
     return found
 
 
 def _own_words(row: Price) -> Words:
-    named = {name: getattr(row, name) for name in PARTS if name != "reasoning"}
-    found = {name: _plain(value) for name, value in named.items() if value is not None}
-    for tier in row.tiers:
-        found |= {f"{name}>{tier['above']}": tier[name] for name in named if tier.get(name) is not None}
-    return found
-
-
-def _plain(value: Decimal) -> str:
-    return format(value.normalize(), "f")
+    return words(own_rates(row, None))
 
 
 def _usd(words: Words, name: str) -> str:

@@ -5,7 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,10 +14,12 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, QuerySet
 
 from routing import drain
-from routing.imports import ALL
+from routing.imports import ALL, COST
 from routing.models import Attempt, Call, Label, TaskType, WorkItem
+from routing.policy.cost import Part, parts
 from routing.rows import night_of
 from routing.terms.ids import floor_of
+from routing.terms.request import Usage
 from routing.terms.words import ErrorKind, Verdict
 
 EXPORT_CALLS = 2_000  # calls a query of an export
@@ -203,7 +205,17 @@ def _exported(calls: Sequence[Call]) -> Iterator[Mapping[str, Any]]:
                 "status": attempt.status,
                 "error_kind": attempt.error_kind,
                 "simulated": int(attempt.simulated),
+                **{name: getattr(attempt, name) for name in COST},
+                "estimated": int(attempt.estimated),
             }
+
+
+def cost_parts(attempt: Attempt) -> tuple[Part, ...]:
+    """What the attempt's frozen cost is made of, at the rates that were frozen with it; () where there are none, as of an import."""
+    if attempt.cost_usd is None:
+        return ()
+    told = {field.name: getattr(attempt, field.name) for field in fields(Usage)}
+    return parts(attempt.rates, Usage(**{name: value for name, value in told.items() if value is not None}))
 
 
 def _success(call: Call, attempt: Attempt, verdict: bool | None) -> int | None:

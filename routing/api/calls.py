@@ -228,8 +228,8 @@ _CALL = (
 )  # fmt: skip
 _ATTEMPT = (
     "attempt", "provider", "model", "upstream_id", "served_model", "credential_kind", "role", "propensity", "status", "http_status",
-    "error_message", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "ttft_ms", "total_ms",
-    "price", "thinking", "simulated", "started_at",
+    "error_message", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
+    "reasoning_tokens", "searches", "service_tier", "estimated", "ttft_ms", "total_ms", "price", "thinking", "simulated", "started_at",
 )  # fmt: skip
 
 
@@ -255,6 +255,10 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         **{name: getattr(attempt, name) for name in _ATTEMPT},
         "error_kind": attempt.error_kind or None,
         "cost_usd": _usd(attempt.cost_usd),
+        "cost_parts": [
+            {"part": each.name, "quantity": each.quantity, "rate_usd": _usd(each.rate_usd), "usd": _usd(each.usd)}
+            for each in records.cost_parts(attempt)
+        ],
     }
 
 

@@ -18,7 +18,9 @@ router = Router(tags=["routing table"])
     "/prices", auth=key_auth(Scope.READ), summary="What every model costs, by whom that is said, and what comes"
 )
 def all_prices(request: HttpRequest) -> Any:
-    """USD per million tokens; `input>200000` is what holds when more tokens than that are read. Unpriced is {} and never 0."""
+    """USD per million tokens, `searches_1k` and `requests_1k` per thousand of them. `input>200000` is what holds when more tokens than that are
+    read, `flex:input` what a call costs that was served in that service tier. Unpriced is {} and never 0.
+    """
     return lists.page(request, {each.model: asdict(each) for each in prices.listed()})
 
 

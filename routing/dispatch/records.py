@@ -7,7 +7,7 @@ from uuid import UUID
 
 from routing.attempt import Tried
 from routing.clients import Caller
-from routing.policy.cost import Rates, cost
+from routing.policy.cost import Rates, amount, card_of
 from routing.policy.draw import canonical, uniform
 from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate, Plan
@@ -45,7 +45,8 @@ def attempt_of(
 ) -> AttemptRecord:
     """One attempt as its row will say it, its cost frozen at today's rates."""
     fault, simulated = tried.fault, candidate.kind is ProviderKind.SIMULATED
-    price = cost(rates, tried.usage)
+    usage, card = tried.usage, card_of(rates, tried.usage)
+    price = None if card is None or usage is None else amount(card, usage)
     source = "" if rates is None or price is None else rates.source
     return AttemptRecord(
         attempt=number,
@@ -62,10 +63,11 @@ def attempt_of(
         error_kind=fault.kind if fault else None,
         http_status=fault.http_status if fault else None,
         error_message=fault.message[:500] if fault else "",
-        usage=tried.usage,
+        usage=usage,
         ttft_ms=tried.ttft_ms,
         total_ms=tried.total_ms,
         cost_usd=price,
+        rates=card.words if card else "",
         price=SIMULATED_PRICE if simulated and source else source,
         provider_request_id=(tried.answer.provider_request_id or "")[:120] if tried.answer else "",
         simulated=simulated,

@@ -146,9 +146,14 @@ def _models(table: Table, where: Where) -> Iterator[Problem]:
 
 def _tiers(part: Part, path: str) -> Iterator[Problem]:
     for name in ("price", "next_price"):
-        bounds = [tier["above"] for tier in (part[name] or {"tiers": []})["tiers"]]
-        if bounds != sorted(set(bounds)):
-            yield Problem(f"{path}.{name}.tiers", "must have growing bounds, each once")
+        price = part[name] or {"tiers": [], "service_tiers": {}}
+        lists = {f"{name}.tiers": price["tiers"]} | {
+            f"{name}.service_tiers.{word}.tiers": own["tiers"] for word, own in price["service_tiers"].items()
+        }
+        for place, tiers in lists.items():
+            bounds = [tier["above"] for tier in tiers]
+            if bounds != sorted(set(bounds)):
+                yield Problem(f"{path}.{place}", "must have growing bounds, each once")
 
 
 def _points_back(table: Table, part: Part, alias: str) -> str | None:

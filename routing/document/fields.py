@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+from routing.terms.words import STANDARD_TIERS
+
 _OWN_HEADERS = (
     "host",
     "connection",
@@ -62,6 +64,12 @@ def _no_credential(header: str) -> str:
     return header
 
 
+def _not_standard(tier: str) -> str:
+    if tier in STANDARD_TIERS:
+        raise ValueError("is what the price itself stands for")
+    return tier
+
+
 def plain(number: Decimal) -> str:
     """A decimal without exponent or idle zeros: "1.75", "50"."""
     return format(number.normalize(), "f")
@@ -87,6 +95,7 @@ Usd = Annotated[
     Field(ge=0, max_digits=20, decimal_places=10, allow_inf_nan=False),
     PlainSerializer(plain, return_type=str, when_used="json"),
 ]
+ServiceTier = Annotated[str, Field(max_length=24, pattern=r"^[a-z0-9][a-z0-9_-]*$"), AfterValidator(_not_standard)]
 HeaderName = Annotated[str, Field(max_length=60, pattern=r"^[A-Za-z][A-Za-z0-9-]*$"), AfterValidator(_no_credential)]
 HeaderText = Annotated[str, Field(max_length=500, pattern=r"^[\x20-\x7e]*$")]
 Seconds = Annotated[float, NotBoolean, Field(gt=0, le=86_400, allow_inf_nan=False)]

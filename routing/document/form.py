@@ -20,6 +20,7 @@ from routing.document.fields import (
     ProviderSlug,
     Seconds,
     Sentence,
+    ServiceTier,
     Share,
     Slug,
     Stored,
@@ -94,9 +95,10 @@ class PriceTier(Part):
     cache_read: Usd | None = None
     cache_write: Usd | None = None
     cache_write_1h: Usd | None = None
+    reasoning: Usd | None = None
 
 
-class Price(Part):
+class TokenPrice(Part):
     """USD per million tokens; a part of its own price that is null costs as its whole does."""
 
     input: Usd
@@ -104,7 +106,19 @@ class Price(Part):
     cache_read: Usd | None = None
     cache_write: Usd | None = None
     cache_write_1h: Usd | None = None
+    reasoning: Usd | None = None
     tiers: list[PriceTier] = []  # of long contexts, by rising `above`
+
+
+class Price(TokenPrice):
+    """USD per million tokens, fees per thousand; a part of its own price that is null costs as its whole does, a fee as genai-prices says.
+
+    A call that was served in a service tier is unpriced where `service_tiers` does not name it.
+    """
+
+    searches_1k: Usd | None = None  # web searches
+    requests_1k: Usd | None = None
+    service_tiers: dict[ServiceTier, TokenPrice] = {}  # "batch", "flex", "priority", "fast" … as the provider says it
 
 
 class NextPrice(Price):

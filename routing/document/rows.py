@@ -11,6 +11,7 @@ from routing import models as rows
 from routing.document.fields import plain
 from routing.document.form import OAuth, Options
 from routing.document.table import SECTIONS, Part, Table, empty, key_of
+from routing.policy.cost import FEES, TOKEN_PARTS
 
 PROVIDER = ("slug", "name", "kind", "enabled", "imported", "rotation", "max_concurrency")
 MODEL = (
@@ -67,7 +68,7 @@ ROUTE = (
     "second_opinion",
     "background",
 )
-PRICE = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
+PRICE = (*TOKEN_PARTS, *FEES)
 TIMEOUTS = ("connect_s", "first_token_s", "idle_s", "total_s")
 
 
@@ -125,7 +126,9 @@ def _models() -> Iterable[Part]:
 
 def _price(row: rows.Price) -> Part:
     values = {name: getattr(row, name) for name in PRICE}
-    return {**{name: None if value is None else plain(value) for name, value in values.items()}, "tiers": row.tiers}
+    said = {name: None if value is None else plain(value) for name, value in values.items()}
+    tiers = [{"reasoning": None} | tier for tier in row.tiers]  # which tiers of old do not name
+    return said | {"tiers": tiers, "service_tiers": row.service_tiers}
 
 
 def _next_price(row: rows.Price) -> Part:

@@ -83,7 +83,8 @@ class Writer:
 
     def _add_price(self, model: int, price: Part, valid_from: datetime) -> None:
         values = {name: None if price[name] is None else Decimal(price[name]) for name in columns.PRICE}
-        rows.Price.objects.create(model_id=model, valid_from=valid_from, tiers=price["tiers"], **values)
+        lists = {name: price[name] for name in ("tiers", "service_tiers")}
+        rows.Price.objects.create(model_id=model, valid_from=valid_from, **values, **lists)
 
     def curve(self, part: Part, old: Part | None) -> None:
         values = {name: part[name] for name in ("steps", "active", "when_unknown")}

@@ -24,7 +24,7 @@ def _defaults(kind: type) -> dict[str, Any]:
 # A segment may have been written before a field was there.
 _INTENT_DEFAULTS = {**_defaults(Intent), "metadata": {}}
 _ATTEMPT_DEFAULTS = _defaults(AttemptRecord)
-_NO_USAGE = dict.fromkeys(field.name for field in fields(Usage))
+_NO_USAGE = {**dict.fromkeys(field.name for field in fields(Usage)), "service_tier": "", "estimated": False}
 
 
 def finished(intent: dict[str, Any], outcome: dict[str, Any]) -> Rows:

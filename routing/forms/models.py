@@ -1,7 +1,6 @@
 """The forms of a model, of the quotas it draws on, and of the curve that governs it."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -9,18 +8,20 @@ from django import forms
 from routing.document.form import Model as ModelPart
 from routing.forms.fields import CurveSteps, Named, Suggest, Windows, Words, words
 from routing.forms.part import PartForm
+from routing.forms.prices import PRICES, ServiceTiers, amount
+from routing.forms.prices import said as said_price
 from routing.models import Provider, Quota
 from routing.policy.table import TIERS
 from routing.terms.words import TaskKind
 
-PRICES = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 LACKS = ModelPart.model_fields["lacks"].annotation.__args__[0].__args__  # type: ignore[union-attr]
 
 
 class ModelForm(PartForm):
     section = "models"
     rare = (
-        *("price_cache_write_1h", "next_price_from", *(f"next_price_{name}" for name in PRICES)),
+        *(f"price_{name}" for name in PRICES if name not in ("input", "output", "cache_read", "cache_write")),
+        *("next_price_from", *(f"next_price_{name}" for name in PRICES)),
         *("lacks", "max_output_tokens", "deprecated_at", "imported"),
     )
     places = {
@@ -53,47 +54,30 @@ class ModelForm(PartForm):
     retire_at = forms.DateField(
         label="Retires on", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     )
-    price_input = forms.DecimalField(
-        label="USD per 1M tokens in",
-        required=False,
-        min_value=0,
-        max_digits=20,
-        decimal_places=10,
-        help_text="Your own price; empty: genai-prices decides.",
-    )
-    price_output = forms.DecimalField(
-        label="USD per 1M tokens out", required=False, min_value=0, max_digits=20, decimal_places=10
-    )
-    price_cache_read = forms.DecimalField(
-        label="… read from a cache", required=False, min_value=0, max_digits=20, decimal_places=10
-    )
-    price_cache_write = forms.DecimalField(
-        label="… written to a cache", required=False, min_value=0, max_digits=20, decimal_places=10
-    )
-    price_cache_write_1h = forms.DecimalField(
-        label="… written to a cache for an hour", required=False, min_value=0, max_digits=20, decimal_places=10
-    )
+    price_input = amount("USD per 1M tokens in", "Your own price; empty: genai-prices decides.")
+    price_output = amount("USD per 1M tokens out")
+    price_cache_read = amount("… read from a cache")
+    price_cache_write = amount("… written to a cache")
+    price_cache_write_1h = amount("… written to a cache for an hour or longer")
+    price_reasoning = amount("… written while reasoning", "Empty: as all that is written.")
+    price_searches_1k = amount("USD per 1,000 web searches", "Empty: as genai-prices says.")
+    price_requests_1k = amount("USD per 1,000 requests", "Beside the tokens. Empty: as genai-prices says.")
+    price_service_tiers = ServiceTiers("In other service tiers")
     next_price_from = forms.DateField(
         label="Another price of your own, from",
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         help_text="It takes the place of the one above on that day.",
     )
-    next_price_input = forms.DecimalField(
-        label="From then, per 1M tokens in", required=False, min_value=0, max_digits=20, decimal_places=10
-    )
-    next_price_output = forms.DecimalField(
-        label="From then, out", required=False, min_value=0, max_digits=20, decimal_places=10
-    )
-    next_price_cache_read = forms.DecimalField(
-        label="From then, read from a cache", required=False, min_value=0, max_digits=20, decimal_places=10
-    )
-    next_price_cache_write = forms.DecimalField(
-        label="From then, written to a cache", required=False, min_value=0, max_digits=20, decimal_places=10
-    )
-    next_price_cache_write_1h = forms.DecimalField(
-        label="From then, written for an hour", required=False, min_value=0, max_digits=20, decimal_places=10
-    )
+    next_price_input = amount("From then, per 1M tokens in")
+    next_price_output = amount("From then, out")
+    next_price_cache_read = amount("From then, read from a cache")
+    next_price_cache_write = amount("From then, written to a cache")
+    next_price_cache_write_1h = amount("From then, written for an hour or longer")
+    next_price_reasoning = amount("From then, written while reasoning")
+    next_price_searches_1k = amount("From then, per 1,000 web searches")
+    next_price_requests_1k = amount("From then, per 1,000 requests")
+    next_price_service_tiers = ServiceTiers("From then, in other service tiers")
     lacks = forms.MultipleChoiceField(
         label="It cannot do", required=False, choices=words(LACKS), widget=forms.CheckboxSelectMultiple
     )
@@ -116,7 +100,7 @@ class ModelForm(PartForm):
         data = super().clean() or {}
         for which, needed in (("price", ("input", "output")), ("next_price", ("input", "output", "from"))):
             given = [data.get(f"{which}_{name}") for name in (*PRICES, "from")]
-            for name in needed if any(value is not None for value in given) else ():
+            for name in needed if any(value not in (None, {}) for value in given) else ():
                 if data.get(f"{which}_{name}") is None and f"{which}_{name}" not in self.errors:
                     whole = "both, in and out" if which == "price" else "its day and both, in and out"
                     self.add_error(f"{which}_{name}", f"A price of your own needs {whole}.")
@@ -126,17 +110,10 @@ class ModelForm(PartForm):
         own, coming = ({name: data.pop(f"{which}_{name}") for name in PRICES} for which in ("price", "next_price"))
         valid_from = data.pop("next_price_from")
         days = {name: data[name] and data[name].isoformat() for name in ("retire_at", "deprecated_at")}
-        prices = {"price": _price(own), "next_price": None}
+        prices = {"price": said_price(own), "next_price": None}
         if valid_from is not None:
-            prices["next_price"] = {**(_price(coming) or {}), "valid_from": valid_from.isoformat()}
+            prices["next_price"] = {**(said_price(coming) or {}), "valid_from": valid_from.isoformat()}
         return {**data, **days, **prices}
-
-
-def _price(amounts: Mapping[str, Decimal | None]) -> dict[str, str | None] | None:
-    """As the document says it; tiers of long contexts are left as they are."""
-    if amounts["input"] is None:
-        return None
-    return {name: None if value is None else format(value, "f") for name, value in amounts.items()}
 
 
 class QuotaForm(PartForm):

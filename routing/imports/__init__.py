@@ -15,10 +15,10 @@ from routing import audit, changes
 from routing.document.table import Invalid
 from routing.imports import forms, staging
 from routing.imports.checked import Checker
-from routing.imports.columns import ALL, COLUMNS, BadLine, BadValue, Refused
+from routing.imports.columns import ALL, COLUMNS, COST, BadLine, BadValue, Refused
 from routing.models import ImportFile, Model, Provider, TaskType
 
-__all__ = ["ALL", "COLUMNS", "BadLine", "Imported", "Refused", "load"]
+__all__ = ["ALL", "COLUMNS", "COST", "BadLine", "Imported", "Refused", "load"]
 
 LIMIT_BYTES = 8 * 1024**3
 # After so many rows the planner is told at once: by what autovacuum saw before, a night run now would take minutes for seconds.

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from uuid import UUID
 
-from routing.imports.columns import BadValue, Cells
+from routing.imports.columns import COST, BadValue, Cells
 from routing.terms.ids import item_digest, tail7, time_of
 from routing.terms.words import ErrorKind, Role, Status
 
@@ -37,6 +37,9 @@ STAGED = {
     "own": "uuid",  # the request_id, where it is the name of a call made by Cortex at about that time
     "tail": "text",  # else the lower 80 bits of the call's id follow from the request_id
     "item": "uuid",
+    **dict.fromkeys(COST, "int"),
+    "service_tier": "text",  # null: not said
+    "estimated": "bool",  # null: not said
 }
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)  # before there was a model to call; each month makes a partition
 _INT4 = 2**31 - 1
@@ -67,7 +70,7 @@ class Checker:
     def line(self, line: int, cells: Cells) -> str:
         """The staging row, a line of COPY's text format. Raises BadValue naming the column."""
         (ts, task, provider, model, role, propensity, tokens_in, tokens_out, ttft, total, success, cost,
-         request_id, attempt, session, size, client, status, error_kind, simulated) = cells  # fmt: skip
+         request_id, attempt, session, size, client, status, error_kind, simulated, *costs) = cells  # fmt: skip
         key = (task, provider, model, role, propensity, success, attempt, status, error_kind, simulated)
         words = self._words.get(key)
         if words is None:
@@ -90,7 +93,8 @@ class Checker:
         )
         names = (_text("request_id", request_id, 200), _text("session", session, 200), _text("client", client, 120))
         item = item_digest(task_slug, client, session or request_id).hex()
-        return "\t".join((str(line), moment.isoformat(), before, *numbers, *names, after, own, tail, item))
+        told = _costs(*costs) if any(costs) else _NO_COSTS
+        return "\t".join((str(line), moment.isoformat(), before, *numbers, *names, after, own, tail, item, told))
 
     def _read_words(
         self, task: str, provider: str, model: str, role: str, propensity: str, success: str, attempt: str,
@@ -134,6 +138,16 @@ class Checker:
         if not EARLIEST <= moment <= self._latest:
             raise BadValue(f"ts: {text[:40]!r} is before {EARLIEST:%Y}, or in the future")
         return moment
+
+
+def _costs(*cells: str) -> str:
+    """The columns of COST, which most files lack."""
+    *counts, tier, estimated = zip(COST, cells, strict=True)
+    numbers = [_whole(name, text) for name, text in counts]
+    return "\t".join((*numbers, _text(*tier, 24) if tier[1] else NULL, _flag(*estimated, NULL)))
+
+
+_NO_COSTS = "\t".join([NULL] * len(COST))
 
 
 def slug(column: str, name: str) -> str:

@@ -20,7 +20,17 @@ COLUMNS = (
 )
 # status, error_kind: how the attempt ended, in the words of `terms.words`; absent, an attempt that another followed failed.
 # simulated: 1 for the simulated provider, whose rows never mix with real ones.
-OPTIONAL = ("session", "size", "client", "status", "error_kind", "simulated")
+# What a cost is made of beside input and output; service_tier in the provider's own word, estimated: 1 where nobody had counted the tokens.
+COST = (
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "reasoning_tokens",
+    "searches",
+    "service_tier",
+    "estimated",
+)
+OPTIONAL = ("session", "size", "client", "status", "error_kind", "simulated", *COST)
 ALL = COLUMNS + OPTIONAL
 Cells = tuple[str, ...]  # in the order of ALL, stripped, "" for blank
 

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from routing.imports.columns import ALL, BadLine, BadValue, Cells
+from routing.imports.columns import ALL, COST, BadLine, BadValue, Cells
 
 # Words that a heading begins with or consists of, after units and punctuation are gone; the first that fits counts.
 HEADINGS = (
@@ -111,9 +111,12 @@ def _cells(
     return tuple(row.get(name, "") for name in ALL)
 
 
+_NOT_ITS_NAME = frozenset({"success", "cost_usd", *COST})  # no log tells the last; a name once given must stay
+
+
 def _name(row: dict[str, str], seen: Counter[str]) -> str:
     """A request_id from what the call was; success and cost may be filled in later."""
-    content = "\0".join(f"{name}={row.get(name, '')}" for name in ALL if name not in ("success", "cost_usd"))
+    content = "\0".join(f"{name}={row.get(name, '')}" for name in ALL if name not in _NOT_ITS_NAME)
     digest = hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:24]
     seen[digest] += 1
     return f"log-{digest}-{seen[digest]}"

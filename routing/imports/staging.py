@@ -9,7 +9,7 @@ from django.db.backends.utils import CursorWrapper
 
 from routing import rows
 from routing.imports.checked import STAGED
-from routing.imports.columns import BadLine
+from routing.imports.columns import COST, BadLine
 
 # column → what the row that is there says.
 _THERE = {
@@ -25,7 +25,8 @@ _THERE = {
     "cost_usd": "a.cost_usd",
 }
 _OF_CALL = {"task_type": "c.task_type", "session": "c.session", "client": "c.client"}
-_IF_SAID = {"status": "a.status", "error_kind": "a.error_kind", "size": "c.size"}  # a blank contradicts nothing
+# A blank of these contradicts nothing.
+_IF_SAID = {"status": "a.status", "error_kind": "a.error_kind", "size": "c.size"} | {name: f"a.{name}" for name in COST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,15 +209,15 @@ _DROP_KNOWN_CALLS = """
 DELETE FROM import_call c WHERE NOT EXISTS (SELECT FROM import_line l WHERE l.request_id = c.request_id)
 """
 # An attempt that another followed failed by a provider's fault: nothing else falls back.
-_STAGE_ATTEMPTS = """
+_STAGE_ATTEMPTS = f"""
 INSERT INTO staged_attempt (call_id, attempt, started_at, provider, model, upstream_id, served_model, credential, credential_kind, role,
     propensity, route_revision, status, error_kind, error_message, input_tokens, output_tokens, ttft_ms, total_ms, cost_usd, price,
-    success, simulated, thinking, provider_request_id)
+    success, simulated, thinking, provider_request_id, {", ".join(COST)})
 SELECT i.id, l.attempt, l.ts, l.provider, l.model, l.model, '', '', 'none', l.role, l.propensity, 0,
        coalesce(l.status, CASE WHEN l.attempt < i.last THEN 'error' ELSE 'ok' END),
        coalesce(l.error_kind, CASE WHEN l.attempt < i.last THEN 'server' ELSE '' END),
        '', l.input_tokens, l.output_tokens, l.ttft_ms, l.total_ms, l.cost_usd, CASE WHEN l.cost_usd IS NULL THEN '' ELSE 'import' END,
-       l.success, l.simulated, '', ''
+       l.success, l.simulated, '', '', {", ".join(f"l.{name}" for name in COST[:-2])}, coalesce(l.service_tier, ''), coalesce(l.estimated, false)
 FROM import_line l JOIN import_call i ON i.request_id = l.request_id
 """
 _STAGE_OLD_ATTEMPTS = f"""

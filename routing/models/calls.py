@@ -81,10 +81,15 @@ class Attempt(models.Model):
     cache_write_tokens = models.IntegerField(null=True, blank=True)
     cache_write_1h_tokens = models.IntegerField(null=True, blank=True)
     reasoning_tokens = models.IntegerField(null=True, blank=True)
+    searches = models.IntegerField(null=True, blank=True)  # web searches that the provider made and charges for
+    service_tier = models.CharField(max_length=24, blank=True, db_default="")  # as the provider named it; "": standard
+    estimated = models.BooleanField(db_default=False)  # its tokens: it broke off before the provider had counted
     ttft_ms = models.IntegerField(null=True, blank=True)
     total_ms = models.IntegerField(null=True, blank=True)
     cost_usd = usd_or_none()
-    price = models.CharField(max_length=60, blank=True)
+    price = models.CharField(max_length=60, blank=True)  # by whom: "genai-prices 0.2.3", "override 12", "import" …
+    # What that price said, so that the cost's parts can be told for ever: "input 2, output 10", per million; see policy.cost
+    rates = models.TextField(blank=True, db_default="")
     success = models.BooleanField(null=True, blank=True)  # as an import said; verdicts are Labels
     simulated = models.BooleanField(default=False)
     thinking = models.CharField(max_length=40, blank=True)

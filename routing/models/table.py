@@ -79,7 +79,10 @@ class Model(models.Model):
 
 
 class Price(models.Model):
-    """An admin's override, USD per million tokens, from a day on. Without a row genai-prices decides; without both it is unpriced."""
+    """An admin's override, USD per million tokens and per thousand of a fee, from a day on.
+
+    Without a row genai-prices decides; without both it is unpriced.
+    """
 
     model = models.ForeignKey(Model, models.CASCADE, related_name="prices")
     input = usd()
@@ -87,7 +90,12 @@ class Price(models.Model):
     cache_read = usd_or_none()  # null: as input
     cache_write = usd_or_none()
     cache_write_1h = usd_or_none()  # null: as cache_write
+    reasoning = usd_or_none()  # null: as output
+    searches_1k = usd_or_none()  # web searches; null: as genai-prices says
+    requests_1k = usd_or_none()  # a fee for each request; null: as genai-prices says
     tiers = models.JSONField(default=list, blank=True)  # of long contexts: {"above": 200000, "input": "6", …}, rising
+    # By a service tier's name, a whole price of its own: {"flex": {"input": "1", "output": "5", …, "tiers": []}}
+    service_tiers = models.JSONField(default=dict, blank=True)
     valid_from = models.DateTimeField()
 
     class Meta:

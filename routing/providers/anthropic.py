@@ -17,8 +17,9 @@ from routing.providers.anthropic_stream import MessageStream
 from routing.providers.base import Discovered, Endpoint
 from routing.providers.errors import malformed, truncated
 from routing.providers.exchange import Reply, count, first_byte_s, get, listed, post, post_for_events
-from routing.terms.event import Event, StreamEnd, StreamStart
-from routing.terms.request import Answer, Request, Timeouts, ToolCall, Usage
+from routing.providers.usage import message_usage
+from routing.terms.event import Heard, StreamEnd, StreamStart, UsageTold
+from routing.terms.request import Answer, Request, Timeouts, ToolCall
 from routing.terms.words import CredentialKind
 
 BASE_URL = "https://api.anthropic.com"
@@ -47,7 +48,7 @@ class Anthropic:
         )
         return message_answer(reply)
 
-    async def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Event]:
+    async def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Heard]:
         body = message_body(endpoint, request) | {"stream": True}
         headers = _headers(endpoint) | _version(body)
         whole = MessageStream()
@@ -60,6 +61,8 @@ class Anthropic:
                     head = Reply(whole.body, events.headers)
                     usage = message_usage(whole.body.get("usage"))
                     yield StreamStart(head.model, head.request_id("request-id"), usage)
+                elif event.get("type") == "message_delta" and (usage := message_usage(whole.body.get("usage"))):
+                    yield UsageTold(usage)
                 if whole.is_over:
                     break
             yield StreamEnd(message_answer(Reply(whole.whole(), events.headers)))
@@ -94,21 +97,6 @@ def message_answer(reply: Reply) -> Answer:
         provider_request_id=reply.request_id("request-id"),
         extra=_told_of_the_end(body) | ({} if stop in STOP_REASONS else {"stop_reason": stop}),
         blocks=tuple(blocks),
-    )
-
-
-def message_usage(usage: Any) -> Usage | None:
-    """Cached parts are told beside `input_tokens` here; the whole counts as read."""
-    if not isinstance(usage, dict):
-        return None
-    read, write = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
-    return Usage(
-        input_tokens=count(usage, "input_tokens") + read + write,
-        output_tokens=count(usage, "output_tokens"),
-        cache_read_tokens=read,
-        cache_write_tokens=write,
-        cache_write_1h_tokens=count(usage.get("cache_creation"), "ephemeral_1h_input_tokens"),
-        reasoning_tokens=count(usage.get("output_tokens_details"), "thinking_tokens"),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from routing.terms.embedding import Embedded, EmbeddingRequest
-from routing.terms.event import Event
+from routing.terms.event import Heard
 from routing.terms.request import Answer, Request, Timeouts
 from routing.terms.secret import Secret
 from routing.terms.words import CredentialKind, ProviderKind
@@ -77,8 +77,8 @@ class EmbeddingAdapter(Protocol):
 class Lane(Whole, Protocol):
     """What an attempt goes over: an adapter, or the relay."""
 
-    def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Event]:
-        """StreamStart, then deltas, then StreamEnd. A stream without an end is Failed(TRUNCATED)."""
+    def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Heard]:
+        """StreamStart, then deltas, UsageTold among them where it is known, then StreamEnd. A stream without an end is Failed(TRUNCATED)."""
 
 
 class StreamingAdapter(Adapter, Lane, Protocol):

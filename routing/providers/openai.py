@@ -20,10 +20,11 @@ from routing.providers.exchange import Reply, count, first_byte_s, get, listed, 
 from routing.providers.openai_embeddings import embedded, embedding_body
 from routing.providers.openai_request import chat_body, thinking_control
 from routing.providers.openai_stream import CompletionStream
+from routing.providers.usage import chat_usage
 from routing.terms.embedding import Embedded, EmbeddingRequest
-from routing.terms.event import Event, StreamEnd, StreamStart
+from routing.terms.event import Heard, StreamEnd, StreamStart, UsageTold
 from routing.terms.fault import Failed, Fault
-from routing.terms.request import Answer, Request, Timeouts, ToolCall, Usage
+from routing.terms.request import Answer, Request, Timeouts, ToolCall
 from routing.terms.words import ErrorKind, ProviderKind
 
 STOP_REASONS: Mapping[str, str] = {
@@ -48,7 +49,7 @@ class OpenAI:
         )
         return chat_answer(reply)
 
-    async def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Event]:
+    async def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Heard]:
         body = chat_body(endpoint, request) | {"stream": True}
         if endpoint.options.get("stream_usage", True):
             body["stream_options"] = {"include_usage": True}
@@ -65,6 +66,9 @@ class OpenAI:
                 for delta in deltas:
                     events.has_begun = True
                     yield delta
+                # Gemini, xAI and vLLM say with every chunk what they come to so far.
+                if chunk.get("usage") and (usage := chat_usage(whole.usage, whole.head.get("service_tier"))):
+                    yield UsageTold(usage)
             yield StreamEnd(chat_answer(Reply(whole.whole(), events.headers)))
 
     def thinking_control(self, endpoint: Endpoint, request: Request) -> str:
@@ -109,30 +113,11 @@ def chat_answer(reply: Reply) -> Answer:
         output=_text(message.get("content")) or str(refusal or ""),
         stop_reason="refusal" if refusal else stop,
         served_model=reply.model,
-        usage=chat_usage(body.get("usage")),
+        usage=chat_usage(body.get("usage"), body.get("service_tier")),
         tool_calls=calls,
         thinking=_text(message.get("reasoning_content") or message.get("reasoning")) or None,
         provider_request_id=reply.request_id("x-request-id"),
         extra={} if finish in STOP_REASONS else {"stop_reason": finish},
-    )
-
-
-def chat_usage(usage: Any) -> Usage | None:
-    """Cached parts stand inside `prompt_tokens` here, reasoning inside `completion_tokens`.
-
-    Gemini leaves its thoughts out of `completion_tokens` and puts them into `total_tokens` only; they are written and billed all the same.
-    """
-    if not isinstance(usage, dict):
-        return None
-    prompt, completion = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
-    written = max(completion, count(usage, "total_tokens") - prompt)
-    details = usage.get("prompt_tokens_details")
-    return Usage(
-        input_tokens=prompt,
-        output_tokens=written,
-        cache_read_tokens=count(details, "cached_tokens") or count(usage, "prompt_cache_hit_tokens"),  # DeepSeek's name
-        cache_write_tokens=count(details, "cache_write_tokens"),
-        reasoning_tokens=count(usage.get("completion_tokens_details"), "reasoning_tokens") or written - completion,
     )
 
 

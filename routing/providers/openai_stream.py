@@ -14,7 +14,9 @@ Delta = TextDelta | ThinkingDelta | ToolCallDelta
 class CompletionStream:
     """`feed` each chunk in turn; then `whole()` is what the answer would have been without streaming."""
 
-    head: dict[str, Any] = field(default_factory=dict)  # id and model, of the first chunk that names them
+    head: dict[str, Any] = field(
+        default_factory=dict
+    )  # id and model, of the first chunk that names them; the service tier, of the last
     usage: Any = None
     finish: str | None = None
     text: dict[str, str] = field(default_factory=dict)  # content, reasoning_content, refusal: growing
@@ -25,6 +27,8 @@ class CompletionStream:
         for name in ("id", "model"):
             if chunk.get(name):
                 self.head.setdefault(name, chunk[name])
+        if chunk.get("service_tier"):
+            self.head["service_tier"] = chunk["service_tier"]
         self.usage = chunk.get("usage") or self.usage
         choices = chunk.get("choices")
         if not isinstance(choices, list):

@@ -22,7 +22,7 @@ from routing.providers.relay_body import adds_usage, body_of
 from routing.providers.relay_headers import headers_of, secrets_of, told
 from routing.providers.relay_reading import READINGS, Reading
 from routing.providers.relay_stream import Scan
-from routing.terms.event import Event, StreamEnd, StreamStart
+from routing.terms.event import Heard, StreamEnd, StreamStart, UsageTold
 from routing.terms.fault import Failed, Fault
 from routing.terms.raw import Passed, Raw
 from routing.terms.request import Answer, Request, Timeouts
@@ -44,7 +44,7 @@ class Relay:
             _read_whole(reading, endpoint, raw, response, body)
             return _answer(reading, response, Passed(response.status, told(response.headers), body))
 
-    async def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Event]:
+    async def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Heard]:
         raw, loop = _raw(request), asyncio.get_running_loop()
         first_by = loop.time() + timeouts.first_token_s
         reading = READINGS[raw.wire]()
@@ -55,6 +55,7 @@ class Relay:
 
             scan = Scan(reading, fault_of, drops_usage=adds_usage(raw, endpoint))
             has_started = is_over = False
+            told_usage = reading.usage
             while not is_over:
                 until = loop.time() + timeouts.idle_s if scan.has_begun else first_by
                 relayed = scan.feed(await _some(response, until))
@@ -63,9 +64,13 @@ class Relay:
                     raise truncated(f"the {reading.noun} ended without saying why", response.status)
                 if relayed is not None and not has_started:
                     has_started = True
+                    told_usage = reading.usage
                     yield StreamStart(reading.model, _id(reading, response), reading.usage, told(response.headers))
                 if relayed is not None:
                     yield relayed
+                if reading.usage is not told_usage and reading.usage is not None:
+                    told_usage = reading.usage
+                    yield UsageTold(told_usage)
             await _emptied(response)
             yield StreamEnd(_answer(reading, response))
 

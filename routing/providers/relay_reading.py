@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from routing.providers.anthropic import STOP_REASONS as MESSAGE_STOPS
-from routing.providers.anthropic import message_usage
 from routing.providers.errors import malformed, plain, truncated
-from routing.providers.exchange import MODEL_CHARS, count
+from routing.providers.exchange import MODEL_CHARS
 from routing.providers.openai import STOP_REASONS as CHAT_STOPS
-from routing.providers.openai import chat_usage
+from routing.providers.usage import chat_usage, message_usage, response_usage
 from routing.terms.request import Usage
 
 
@@ -50,11 +49,13 @@ class Reading:
 
 class Chat(Reading):
     path, id_header, noun = "/chat/completions", "x-request-id", "completion"
+    tier: Any = None  # the service tier, which some tell only at the beginning
     telling = re.compile(rb'"(?:finish_reason"\s*:\s*"|usage"\s*:\s*\{|error"\s*:\s*["{\[])')
 
     def tell(self, event: Mapping[str, Any]) -> None:
         self._named(event)
-        self.usage = chat_usage(event.get("usage")) or self.usage
+        self.tier = event.get("service_tier") or self.tier
+        self.usage = chat_usage(event.get("usage"), self.tier) or self.usage
         choices = event.get("choices")
         if not isinstance(choices, list):
             raise malformed("a chunk without choices")
@@ -67,7 +68,7 @@ class Chat(Reading):
 
     def whole(self, body: Mapping[str, Any]) -> None:
         self._named(body)
-        self.usage = chat_usage(body.get("usage"))
+        self.usage = chat_usage(body.get("usage"), body.get("service_tier"))
         choices = body.get("choices")
         if not isinstance(choices, list) or not choices:
             raise malformed("the completion has no choice with a message")
@@ -193,21 +194,7 @@ class Responses(Reading):
         output = response.get("output")
         calls = any(isinstance(item, dict) and str(item.get("type")).endswith("_call") for item in output or ())
         self.stop = self._STOPS.get(str(reason), "tool_use" if calls else "end_turn")
-        self.usage = _responses_usage(response.get("usage"))
-
-
-def _responses_usage(usage: Any) -> Usage | None:
-    """Cached parts stand inside `input_tokens` here, reasoning inside `output_tokens`."""
-    if not isinstance(usage, dict):
-        return None
-    details = usage.get("input_tokens_details")
-    return Usage(
-        input_tokens=count(usage, "input_tokens"),
-        output_tokens=count(usage, "output_tokens"),
-        cache_read_tokens=count(details, "cached_tokens"),
-        cache_write_tokens=count(details, "cache_write_tokens"),
-        reasoning_tokens=count(usage.get("output_tokens_details"), "reasoning_tokens"),
-    )
+        self.usage = response_usage(response)
 
 
 def _part(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -50,6 +50,13 @@ class Relayed:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageTold:
+    """What the provider says in the middle of a stream that it comes to so far. Kept for the case that nothing more comes."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class StreamEnd:
     """The stream ended as the wire says it must; `answer` is what the deltas add up to. Without it a stream is truncated."""
 
@@ -57,3 +64,4 @@ class StreamEnd:
 
 
 Event = StreamStart | TextDelta | ThinkingDelta | ToolCallDelta | Relayed | StreamEnd
+Heard = Event | UsageTold  # what an attempt hears; it hands on the events alone

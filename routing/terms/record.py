@@ -66,7 +66,8 @@ class AttemptRecord:
     ttft_ms: int | None = None  # None when not streamed
     total_ms: int | None = None
     cost_usd: Decimal | None = None  # None: unpriced
-    price: str = ""  # which price it was frozen at: "genai-prices 0.2.3", "override 12", "simulated"
+    rates: str = ""  # what the price said that it was frozen at: "input 2, output 10"; see policy.cost
+    price: str = ""  # whose price that was: "genai-prices 0.2.3", "override 12", "simulated"
     provider_request_id: str = ""
     simulated: bool = False
     thinking: str = ""  # what thinking_budget became at this provider

@@ -107,14 +107,18 @@ class Usage:
     """Tokens, normalised: `input_tokens` is everything read, cached parts included; `output_tokens` all that was written, reasoning included.
 
     Anthropic reports input 100 + cache_read 900: 1,000 here. OpenAI reports prompt 1,000 with 900 cached: 1,000 here.
+    Its names are those of an attempt's columns.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_tokens: int = 0
-    cache_write_tokens: int = 0  # all cache writes; the 1-hour part is in `cache_write_1h_tokens` too
-    cache_write_1h_tokens: int = 0
+    cache_write_tokens: int = 0  # all cache writes; the long-lived part is in `cache_write_1h_tokens` too
+    cache_write_1h_tokens: int = 0  # kept for an hour at Anthropic, for twelve at OpenAI
     reasoning_tokens: int = 0  # part of output_tokens
+    searches: int = 0  # web searches that the provider made and charges for
+    service_tier: str = ""  # "batch", "flex", "priority", "fast" … as the provider says it served; "": the standard one
+    estimated: bool = False  # some of it was never told: of a stream that broke off
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,10 @@ class ProviderKind(StrEnum):
     SIMULATED = "simulated"
 
 
+# What providers call the service tier that everybody gets: Anthropic, OpenAI, OpenAI's echo of a request, Groq.
+STANDARD_TIERS = frozenset({"standard", "default", "auto", "on_demand"})
+
+
 class CredentialKind(StrEnum):
     API_KEY = "api_key"
     OAUTH = "oauth"

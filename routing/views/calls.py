@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from routing import feedback, records
 from routing.forms import SINCE, CallFilter
 from routing.models import Attempt, Call, Client, Model, TaskType
+from routing.policy.cost import FEES, Part
 from routing.terms.words import Group, LabelSource, Role, Status, Verdict
 from routing.views.access import actor, page
 
@@ -56,6 +57,14 @@ class Bar:
     ttft: float | None  # where the first token came
     kind: str  # good, warn, bad: as the bars of the console are coloured
 
+    @property
+    def unpriced(self) -> str:
+        """Why it has no cost, where more is to be said than that."""
+        attempt = self.attempt
+        if attempt.output_tokens is None:
+            return "no usage told"
+        return f"no price for {attempt.service_tier}" if attempt.service_tier else ""
+
 
 @page()
 def call(request: HttpRequest, request_id: str) -> HttpResponse:
@@ -67,6 +76,10 @@ def call(request: HttpRequest, request_id: str) -> HttpResponse:
         "call": record.call,
         "bars": _bars(record.call, record.attempts),
         "tokens": _tokens(record.attempts),
+        "costs": _costs(record.attempts),
+        "fees": FEES,
+        "has_tiers": any(each.service_tier for each in record.attempts),
+        "has_estimates": any(each.estimated for each in record.attempts),
         "mine": mine[-1].verdict if mine else "",
     }
     return render(request, "routing/call.html", context)
@@ -107,15 +120,38 @@ def _bar(attempt: Attempt, start: float, whole: float) -> Bar:
 
 
 def _tokens(attempts: tuple[Attempt, ...]) -> list[tuple[str, list[int | None]]]:
-    """Cost parts: what was read, from the cache too, written, and what each attempt came to."""
+    """What was read, from the cache too, and written, by each attempt."""
     fields = {
         "Input": "input_tokens",
         "of it read from cache": "cache_read_tokens",
         "of it written to cache": "cache_write_tokens",
+        "… for an hour or longer": "cache_write_1h_tokens",
         "Output": "output_tokens",
         "of it reasoning": "reasoning_tokens",
+        "Web searches": "searches",
     }
-    return [(label, [getattr(each, name) for each in attempts]) for label, name in fields.items()]
+    rare = ("cache_write_1h_tokens", "searches")
+    rows = {name: (label, [getattr(each, name) for each in attempts]) for label, name in fields.items()}
+    return [row for name, row in rows.items() if name not in rare or any(row[1])]
+
+
+_COSTS = {
+    "input": "of it input",
+    "cache_read": "of it read from cache",
+    "cache_write": "of it written to cache",
+    "cache_write_1h": "of it written to cache for an hour or longer",
+    "output": "of it output",
+    "reasoning": "of it reasoning",
+    "searches_1k": "of it web searches",
+    "requests_1k": "of it the request itself",
+}
+
+
+def _costs(attempts: tuple[Attempt, ...]) -> list[tuple[str, list[Part | None]]]:
+    """The parts that each attempt's cost is made of, at the rates frozen with it: they add up to it."""
+    found = [{part.name: part for part in records.cost_parts(each)} for each in attempts]
+    rows = [(label, [parts.get(name) for parts in found]) for name, label in _COSTS.items()]
+    return [row for row in rows if any(row[1])]
 
 
 @page(Group.OPERATOR, "POST")

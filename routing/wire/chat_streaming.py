@@ -7,7 +7,7 @@ from routing.terms.event import StreamStart, TextDelta, ThinkingDelta
 from routing.terms.request import Answer, Usage
 from routing.wire import sse
 from routing.wire.base import Delta, Told
-from routing.wire.openai import error_body
+from routing.wire.openai import error_body, service_tier
 
 FINISH_REASONS: Mapping[str, str] = {
     "end_turn": "stop",
@@ -23,8 +23,10 @@ def finish_reason(answer: Answer) -> str:
 
 
 def usage_of(answer: Answer) -> dict[str, Any]:
-    """{"usage": …}; {} where the provider told nothing."""
-    return {"usage": chat_usage(answer.usage)} if answer.usage else {}
+    """{"usage": …}, and the service tier where it was no ordinary one; {} where the provider told nothing."""
+    if answer.usage is None:
+        return {}
+    return {"usage": chat_usage(answer.usage)} | service_tier(answer.usage)
 
 
 def chat_usage(usage: Usage) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from routing.wire.base import Told, blocks_of
 
 STOP_REASONS = frozenset({"end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal"})
 
+SERVICE_TIERS = frozenset({"priority", "batch"})  # that this wire has a word for; none is the standard one
+
 _ERROR_TYPES = {
     401: "authentication_error",
     402: "billing_error",
@@ -65,9 +67,13 @@ def usage_of(usage: Usage | None) -> dict[str, Any]:
         "cache_creation": {"ephemeral_5m_input_tokens": max(0, write - hour), "ephemeral_1h_input_tokens": hour},
         "output_tokens": usage.output_tokens,
     }
-    return told | (
-        {"output_tokens_details": {"thinking_tokens": usage.reasoning_tokens}} if usage.reasoning_tokens else {}
-    )
+    if usage.reasoning_tokens:
+        told["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    if usage.searches:
+        told["server_tool_use"] = {"web_search_requests": usage.searches, "web_fetch_requests": 0}
+    if usage.service_tier in SERVICE_TIERS:
+        told["service_tier"] = usage.service_tier
+    return told
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from routing.wire import seals, sse
 from routing.wire.base import Delta, Told
 from routing.wire.messages_output import error_body, message, stop, usage_of
 
+_AT_THE_START = frozenset({"cache_creation", "service_tier"})  # of a usage: no later event has a place for it
+
 
 class Stream:
     """See `base.Stream`."""
@@ -37,7 +39,7 @@ class Stream:
                 return self._called(event)
 
     def end(self, answer: Answer) -> bytes:
-        usage = {name: value for name, value in usage_of(answer.usage).items() if name != "cache_creation"}
+        usage = {name: value for name, value in usage_of(answer.usage).items() if name not in _AT_THE_START}
         return self._closed() + _event("message_delta", delta=stop(answer), usage=usage) + _event("message_stop")
 
     def error(self, status: int, code: str, message: str) -> bytes:

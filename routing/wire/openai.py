@@ -4,10 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from routing.terms.request import JsonFormat, Message
+from routing.terms.request import JsonFormat, Message, Usage
 from routing.wire.base import joined, short
 from routing.wire.fields import Field
 
+SERVICE_TIERS = frozenset({"flex", "scale", "priority", "fast", "ultrafast"})  # that these wires have a word for
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 # The one argument of a tool that takes a text, where only tools that take JSON are known.
@@ -33,6 +34,11 @@ def error_body(status: int, code: str, message: str, details: Mapping[str, Any] 
     kind = _ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     param = (details or {}).get("path") or None
     return {"error": {"message": message, "type": kind, "param": param, "code": code or None}}
+
+
+def service_tier(usage: Usage) -> dict[str, str]:
+    """{"service_tier": …} beside the usage; {} for the standard one, and for one that only another wire has a word for."""
+    return {"service_tier": usage.service_tier} if usage.service_tier in SERVICE_TIERS else {}
 
 
 def image_block(url: Field) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from routing.terms.request import Answer, Usage
 from routing.wire import seals
 from routing.wire.base import Told, blocks_of
-from routing.wire.openai import text_input, written
+from routing.wire.openai import service_tier, text_input, written
 
 INCOMPLETE = {"max_tokens": "max_output_tokens", "refusal": "content_filter"}  # by stop reason: why
 
@@ -38,7 +38,7 @@ def response(
     body["status"] = "incomplete" if reason else "completed"
     body["incomplete_details"] = {"reason": reason} if reason else None
     body["usage"] = usage(answer.usage) if answer.usage else None
-    return body
+    return body | (service_tier(answer.usage) if answer.usage else {})
 
 
 def usage(usage: Usage) -> dict[str, Any]:

@@ -22,6 +22,8 @@ class Act:
     cache_write: int = 0
     written: int = 20  # output tokens, the reasoning ones included
     reasoning: int = 0
+    searches: int = 0  # web searches, as the wire of Anthropic or of OpenAI's responses tells them
+    service_tier: str = ""  # as the vendor names it
     vectors: tuple[tuple[int, Any], ...] = ()  # index, embedding: of an answer to a request for embeddings
     delay_s: float = 0.0  # before the first byte
 

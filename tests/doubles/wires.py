@@ -59,7 +59,12 @@ def _openai(model: str, act: Act) -> Body:
         "model": model + "-served",
         "choices": [{"index": 0, "message": message, "finish_reason": act.finish, "logprobs": None}],
         "usage": _openai_usage(act),
+        **_tier(act),
     }
+
+
+def _tier(act: Act) -> Body:
+    return {"service_tier": act.service_tier} if act.service_tier else {}
 
 
 def _openai_calls(act: Act) -> list[Body]:
@@ -81,6 +86,7 @@ def _openai_usage(act: Act) -> Body:
 
 def _openai_events(model: str, act: Act) -> list[bytes]:
     head = {"id": "chatcmpl-double", "object": "chat.completion.chunk", "created": 1, "model": model + "-served"}
+    head |= _tier(act)
 
     def chunk(delta: Body, finish: str | None = None) -> Body:
         return head | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
@@ -110,15 +116,24 @@ def _response(model: str, act: Act) -> Body:
         "error": None,
         "incomplete_details": None,
         "model": model + "-served",
-        "output": [message],
+        "output": [*_searches(act), message],
+        **_tier(act),
         "usage": {
             "input_tokens": act.read,
-            "input_tokens_details": {"cached_tokens": act.cached},
+            "input_tokens_details": {"cached_tokens": act.cached, "cache_write_tokens": act.cache_write},
             "output_tokens": act.written,
             "output_tokens_details": {"reasoning_tokens": act.reasoning},
             "total_tokens": act.read + act.written,
         },
     }
+
+
+def _searches(act: Act) -> list[Body]:
+    action = {"type": "search", "query": "weather"}
+    return [
+        {"type": "web_search_call", "id": f"ws_{number}", "status": "completed", "action": action}
+        for number in range(act.searches)
+    ]
 
 
 def _response_events(model: str, act: Act) -> list[bytes]:
@@ -128,10 +143,10 @@ def _response_events(model: str, act: Act) -> list[bytes]:
     said: list[Body] = [
         {"type": "response.created", "response": begun},
         {"type": "response.in_progress", "response": begun},
-        {"type": "response.output_item.added", "output_index": 0, "item": whole["output"][0] | {"content": []}},
+        {"type": "response.output_item.added", "output_index": 0, "item": whole["output"][-1] | {"content": []}},
     ]
     said += [{"type": "response.output_text.delta", "delta": word} | place for word in _words(act.text)]
-    said += [{"type": "response.output_item.done", "output_index": 0, "item": whole["output"][0]}]
+    said += [{"type": "response.output_item.done", "output_index": 0, "item": whole["output"][-1]}]
     if act.fault != "no_finish":
         said.append({"type": "response.completed", "response": whole})
     numbered = [each | {"sequence_number": number} for number, each in enumerate(said)]
@@ -169,6 +184,8 @@ def _anthropic_usage(act: Act) -> Body:
         "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": act.cache_write},
         "output_tokens": act.written,
         "output_tokens_details": {"thinking_tokens": act.reasoning},
+        "server_tool_use": {"web_search_requests": act.searches, "web_fetch_requests": 0},
+        **_tier(act),
     }
 
 

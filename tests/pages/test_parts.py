@@ -21,7 +21,11 @@ from tests.pages.conftest import World
 
 ClientOf = Callable[[Group], Client]
 CODEX = "/table/models/openai:codex/edit"
-NO_OTHER_PRICES = {"cache_read": None, "cache_write": None, "cache_write_1h": None, "tiers": []}
+NO_PARTS = dict.fromkeys(("cache_read", "cache_write", "cache_write_1h", "reasoning"))
+NO_OTHER_PRICES = {**NO_PARTS, "searches_1k": None, "requests_1k": None, "tiers": [], "service_tiers": {}}
+OWN_PRICE = {"price_input": "2", "price_output": "11"}
+ONLY_HALF = ("price_service_tiers", "needs both")
+MISNAMED = ("price_service_tiers", "is no service tier")
 
 
 def part(section: str, key: str) -> dict[str, Any]:
@@ -105,6 +109,33 @@ CHANGED = [
         {
             "price": {"input": "1.75", "output": "14", **NO_OTHER_PRICES},
             "next_price": {"input": "2", "output": "15", **NO_OTHER_PRICES, "valid_from": "2099-01-01"},
+        },
+    ),
+    (
+        "models",
+        "openai:codex",
+        {
+            "price_input": "2",
+            "price_output": "11",
+            "price_searches_1k": "9.5",
+            "price_service_tiers": "flex: input 1, output 5.5, cache_read 0.1, input>272000 2, output>272000 $8.25\n",
+        },
+        {
+            "price": {
+                "input": "2",
+                "output": "11",
+                **NO_OTHER_PRICES,
+                "searches_1k": "9.5",
+                "service_tiers": {
+                    "flex": {
+                        "input": "1",
+                        "output": "5.5",
+                        **NO_PARTS,
+                        "cache_read": "0.1",
+                        "tiers": [{"above": 272000, "input": "2", "output": "8.25", **NO_PARTS}],
+                    }
+                },
+            },
         },
     ),
     (
@@ -201,6 +232,15 @@ REFUSED = [
     ("models", "openai:codex", {"upstream_id": ""}, "upstream_id", "This field is required."),
     ("models", "openai:codex", {"price_input": "1"}, "price_output", "needs both"),
     ("models", "openai:codex", {"next_price_input": "1"}, "next_price_from", "needs its day"),
+    ("models", "openai:codex", {**OWN_PRICE, "price_service_tiers": "flex: input 1"}, *ONLY_HALF),
+    (
+        "models",
+        "openai:codex",
+        {**OWN_PRICE, "price_service_tiers": "flex: half"},
+        "price_service_tiers",
+        "not a price",
+    ),
+    ("models", "openai:codex", {**OWN_PRICE, "price_service_tiers": "Flex Tier: input 1, output 2"}, *MISNAMED),
     ("models", "openai:codex", {"retire_at": "Feb 3"}, "retire_at", "Enter a valid date."),
     ("models", "openai:codex", {"aliases": "sonnet, Not A Slug!"}, "aliases", "does not have the form"),
     ("providers", "openai", {"base_url": "ftp://x"}, "base_url", "not an http(s) address"),

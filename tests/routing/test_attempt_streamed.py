@@ -8,7 +8,7 @@ import pytest
 
 from routing.attempt import Progress, Tried, streamed
 from routing.providers.base import Endpoint
-from routing.terms.event import Event, StreamEnd, StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
+from routing.terms.event import Event, Heard, StreamEnd, StreamStart, TextDelta, ThinkingDelta, ToolCallDelta, UsageTold
 from routing.terms.fault import Failed, Fault
 from routing.terms.request import Answer, Request, Timeouts, Usage
 from routing.terms.words import ErrorKind
@@ -22,10 +22,10 @@ RATE_LIMITED = Fault(ErrorKind.RATE_LIMIT, "slow down", 429, retry_after_s=7)
 class Streaming:
     """Yields what it is given; raises what is an exception; waits for ever at None."""
 
-    def __init__(self, *acts: Event | BaseException | None) -> None:
+    def __init__(self, *acts: Heard | BaseException | None) -> None:
         self.acts, self.closed = acts, False
 
-    async def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Event]:
+    async def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Heard]:
         try:
             for act in self.acts:
                 if act is None:
@@ -42,7 +42,7 @@ class Streaming:
 
 
 async def tried(
-    *acts: Event | BaseException | None, clock: Callable[[], float] | None = None, total_s: float = 60
+    *acts: Heard | BaseException | None, clock: Callable[[], float] | None = None, total_s: float = 60
 ) -> tuple[list[Event], Tried]:
     adapter = Streaming(*acts)
     told: list[Event | Tried] = []
@@ -99,8 +99,25 @@ async def test_a_fault_after_it_tells_what_was_seen():
 
     assert len(events) == 3
     assert (last.fault, last.has_begun, last.answer) == (RATE_LIMITED, True, None)
-    assert last.usage == Usage(input_tokens=120, output_tokens=10)
+    assert last.usage == Usage(input_tokens=120, output_tokens=10, estimated=True)
     assert last.served_model == "gpt-codex-2026"
+
+
+async def test_what_a_provider_told_on_the_way_is_no_estimate():
+    told = Usage(input_tokens=120, output_tokens=7, cache_read_tokens=100)
+    events, last = await tried(START, TextDelta("x" * 30), UsageTold(told), Failed(RATE_LIMITED))
+
+    assert events == [START, TextDelta("x" * 30)]  # for the row, not for the client
+    assert last.usage == told
+
+
+async def test_what_came_after_it_told_is_added_as_an_estimate():
+    told = Usage(input_tokens=120, output_tokens=7)
+    _, last = await tried(START, TextDelta("x" * 30), UsageTold(told), TextDelta("y" * 20), Failed(RATE_LIMITED))
+
+    assert last.usage == Usage(
+        input_tokens=120, output_tokens=12, estimated=True
+    )  # 7, and 20 characters at four a token
 
 
 async def test_the_total_bounds_a_stream_that_hangs():

@@ -53,7 +53,9 @@ def test_the_catalogue_is_asked_by_provider_and_upstream_id() -> None:
 def test_an_admins_price_wins_and_is_shown_as_one() -> None:
     priced("openai:codex", price={"input": "1.75", "output": "14"})
     found = of("openai:codex", datetime.now(UTC) + timedelta(minutes=1))
-    assert (found.source, found.detail, found.rates) == (prices.OWN, "", {"input": "1.75", "output": "14"})
+    # Of the catalogue stays only the fee for a search, $10 per thousand: it has nothing to do with what tokens cost.
+    own = {"input": "1.75", "output": "14", "searches_1k": "10"}
+    assert (found.source, found.detail, found.rates) == (prices.OWN, "", own)
     assert found.since is not None
 
 

@@ -30,10 +30,13 @@ class Command(BaseCommand):
 
 
 def _line(each: Priced) -> str:
-    rates = ", ".join(f"{name} ${value}" for name, value in each.rates.items()) or "–"
+    rates = _line_of(each.rates) if each.rates else "–"
     coming = f"; from {each.next_from:%Y-%m-%d} {_line_of(each.next_rates)}" if each.next_from else ""
     return f"{each.model:<32} {each.detail or each.source:<20} {rates}{coming}"
 
 
 def _line_of(rates: dict[str, str]) -> str:
-    return ", ".join(f"{name} ${value}" for name, value in rates.items()) or "unpriced"
+    """Service tiers are named alone: each is a price list of its own."""
+    tiers = dict.fromkeys(name.partition(":")[0] for name in rates if ":" in name)
+    also = [f"also {', '.join(tiers)}"] if tiers else []
+    return ", ".join([f"{name} ${value}" for name, value in rates.items() if ":" not in name] + also) or "unpriced"

@@ -70,10 +70,11 @@ def _credential(draw: st.DrawFn, provider: str) -> dict[str, Any]:
 def _model(draw: st.DrawFn, provider: str, slug: str) -> dict[str, Any]:
     first, last = sorted([draw(DAYS) or "", draw(DAYS) or ""])
     tier = st.fixed_dictionaries({"above": st.just(200_000), "input": USD, "output": USD}, optional={"cache_read": USD})
-    price = st.fixed_dictionaries(
-        {"input": USD, "output": USD},
-        optional={"cache_read": st.none() | USD, "cache_write": USD, "tiers": st.lists(tier, max_size=1)},
-    )
+    parts = {"cache_read": st.none() | USD, "cache_write": USD, "reasoning": USD, "tiers": st.lists(tier, max_size=1)}
+    in_tier = st.fixed_dictionaries({"input": USD, "output": USD}, optional=parts)
+    in_tiers = st.dictionaries(st.sampled_from(["flex", "batch"]), in_tier, max_size=2)
+    fees = {"searches_1k": st.none() | USD, "requests_1k": USD}
+    price = st.fixed_dictionaries({"input": USD, "output": USD}, optional={**parts, **fees, "service_tiers": in_tiers})
     return {
         "provider": provider,
         "slug": slug,

@@ -116,9 +116,10 @@ def test_another_kind_of_provider_clears_the_secret_too(small: None) -> None:
 
 def test_an_override_of_a_price_holds_from_now_on_and_can_be_taken_back(small: None) -> None:
     price = {"input": "1.75", "output": "14", "cache_read": "0.175"}
+    rest = ("cache_write", "cache_write_1h", "reasoning", "searches_1k", "requests_1k")
     document.load(with_part("models", provider="openai", slug="codex", price=price), by=SYSTEM)
     codex = next(part for part in document.dump()["models"] if part["slug"] == "codex")
-    assert codex["price"] == {**price, "cache_write": None, "cache_write_1h": None, "tiers": []}
+    assert codex["price"] == {**price, **dict.fromkeys(rest), "tiers": [], "service_tiers": {}}
     document.load(with_part("models", provider="openai", slug="codex", price=None), by=SYSTEM)
     assert not Price.objects.exists()
 
@@ -160,6 +161,29 @@ def test_long_contexts_and_one_hour_writes_have_prices_of_their_own(small: None)
     assert cost(rates, Usage(input_tokens=200_000, output_tokens=10_000)) == Decimal("0.75")
     document.load(with_part("models", provider="openai", slug="codex", price={"input": "2", "output": "10"}), by=SYSTEM)
     assert len(codex()["price"]["tiers"]) == 1  # what a file does not name stays
+
+
+def test_a_service_tier_is_a_price_of_its_own_and_a_search_a_fee(small: None) -> None:
+    flex = {"input": "1", "output": "5", "tiers": [{"above": 200000, "input": "2", "output": "7.5"}]}
+    price = {"input": "2", "output": "10", "reasoning": "12", "searches_1k": "10", "service_tiers": {"flex": flex}}
+    document.load(with_part("models", provider="openai", slug="codex", price=price), by=SYSTEM)
+    rates = snapshot.load_now().rates["openai:codex"]
+    # 0.1 × $2 + 0.006 × $10 + 0.004 × $12 + 3 searches at $10 per thousand
+    used = Usage(input_tokens=100_000, output_tokens=10_000, reasoning_tokens=4_000, searches=3)
+    assert cost(rates, used) == Decimal("0.338")
+    # in flex: 0.3 × $2 + 0.01 × $7.5, all of it above 200,000, and the search at the model's own fee
+    used = Usage(input_tokens=300_000, output_tokens=10_000, searches=1, service_tier="flex")
+    assert cost(rates, used) == Decimal("0.685")
+    assert cost(rates, Usage(1, 1, service_tier="priority")) is None  # nobody said what it costs there
+    assert not document.load(document.dump(), by=SYSTEM).is_new
+    document.load(with_part("models", provider="openai", slug="codex", price={"input": "3", "output": "10"}), by=SYSTEM)
+    assert list(codex()["price"]["service_tiers"]) == ["flex"]  # what a file does not name stays
+
+
+def test_a_price_from_before_there_were_service_tiers_is_dumped_whole(small: None) -> None:
+    document.load(with_part("models", provider="openai", slug="codex", price={"input": "2", "output": "10"}), by=SYSTEM)
+    Price.objects.update(tiers=[{"above": 9, "input": "4", "output": "20", "cache_read": None}])  # as 0008 wrote it
+    assert codex()["price"]["tiers"][0]["reasoning"] is None
 
 
 def test_another_upstream_model_is_another_version(small: None) -> None:

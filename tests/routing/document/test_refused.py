@@ -185,6 +185,24 @@ pytestmark = pytest.mark.django_db
             "models[0].price.tiers: must have growing bounds, each once",
         ),
         (
+            with_part(
+                "models",
+                provider="openai",
+                slug="codex",
+                price={"input": 1, "output": 2, "service_tiers": {"default": {"input": 1, "output": 2}}},
+            ),
+            "models[0].price.service_tiers.default.[key]: is what the price itself stands for",
+        ),
+        (
+            with_part(
+                "models",
+                provider="openai",
+                slug="codex",
+                price={"input": 1, "output": 2, "service_tiers": {"flex": {"input": 1}}},
+            ),
+            "models[0].price.service_tiers.flex.output: missing",
+        ),
+        (
             with_part("models", provider="openai", slug="codex", next_price={"input": 1, "output": 2}),
             "models[0].next_price.valid_from: missing",
         ),
