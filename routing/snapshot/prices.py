@@ -93,12 +93,13 @@ def _service_tiers(vendor: Vendor, info: ModelInfo, now: datetime) -> dict[str, 
     """The tiers whose price is known. Of a model found with another vendor none: its tiers are that vendor's."""
     if not info.price_variants or not any(each is info for each in vendor.models):
         return {}
-    found = {word: _in_tier(info, asked, now) for word, asked in _SERVICE_TIERS.items()}
+    found = {word: in_tier(info, word, now) for word in _SERVICE_TIERS}
     return {word: rates for word, rates in found.items() if rates is not None}
 
 
-def _in_tier(info: ModelInfo, asked: Mapping[str, str], now: datetime) -> Rates | None:
-    """None where the catalogue has nothing on the tier: its answer would be the standard price."""
+def in_tier(info: ModelInfo, word: str, now: datetime) -> Rates | None:
+    """The published price in a service tier; None where the catalogue has nothing on it: it would answer with the standard price."""
+    asked = _SERVICE_TIERS[word]
     known = any(
         variant.when.items() <= asked.items() and (variant.constraint is None or variant.constraint.active(now))
         for variant in info.price_variants or ()

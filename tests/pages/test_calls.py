@@ -55,7 +55,8 @@ def record(ago: timedelta = timedelta(minutes=3), **changes: Any) -> UUID:
     Attempt.objects.create(
         **common, attempt=2, started_at=started_at + timedelta(milliseconds=400), provider="openai", model="codex",
         role="fallback", status="ok", http_status=200, input_tokens=1000, cache_read_tokens=900, output_tokens=50,
-        ttft_ms=150, total_ms=600, cost_usd="0.0031", price="override 1",
+        ttft_ms=150, total_ms=600, cost_usd="0.01088", price="override 1", searches=1, reasoning_tokens=20,
+        rates="input 2, output 10, cache_read 0.2, searches_1k 10",
     )  # fmt: skip
     WorkItem.objects.create(
         id=item, first_call_id=name, opened_at=started_at, task_type="code_generation", client="ci",
@@ -118,6 +119,34 @@ def test_attempts_that_an_import_put_at_one_time_follow_each_other(client_of: Cl
     Attempt.objects.filter(call_id=name, attempt=2).update(started_at=first.started_at)
     bars = client_of(Group.VIEWER).get(f"/calls/{name}/").context["bars"]
     assert [round(bar.start, 2) for bar in bars] == [0, 0.4]
+
+
+def test_a_cost_is_shown_by_its_parts_at_the_rates_of_its_day(client_of: ClientOf) -> None:
+    name, client = record(), client_of(Group.VIEWER)
+    answer = client.get(f"/calls/{name}/")
+    parts = {label: values[1] for label, values in answer.context["costs"]}
+    # 100 × $2 and 900 × $0.20 read, 30 × $10 written, 20 of it while reasoning; a search at $10 per 1,000
+    assert {label: str(part.usd.normalize()) for label, part in parts.items()} == {
+        "of it input": "0.0002",
+        "of it read from cache": "0.00018",
+        "of it output": "0.0003",
+        "of it reasoning": "0.0002",
+        "of it web searches": "0.01",
+    }
+    assert sum(part.usd for part in parts.values()) == Attempt.objects.get(call_id=name, attempt=2).cost_usd
+    said = answer.content.decode()
+    assert 'title="1 at $10.00 per 1,000"' in said
+    assert 'title="900 at $0.20 per 1M"' in said
+    assert "an estimate" not in said
+
+
+def test_what_has_no_price_or_was_never_counted_says_so(client_of: ClientOf) -> None:
+    name = record()
+    tried = Attempt.objects.filter(call_id=name, attempt=2)
+    tried.update(cost_usd=None, rates="", service_tier="priority", estimated=True)
+    said = client_of(Group.VIEWER).get(f"/calls/{name}/").content.decode()
+    for words in ("no price for priority", "no usage told", "an estimate", ">standard<"):
+        assert words in said
 
 
 @pytest.mark.parametrize("name", ["nonsense", "01a1fe36-5cd0-7ca2-b3e0-c1a57d0045c0"])

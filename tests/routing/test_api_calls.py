@@ -11,7 +11,7 @@ from django.test import Client as Http
 
 from routing import clients, feedback
 from routing.audit import SYSTEM
-from routing.models import Call, Label
+from routing.models import Attempt, Call, Label
 from routing.terms.words import Scope
 from tests.routing.files import csv_of, imported, row
 
@@ -94,6 +94,20 @@ def test_a_filter_that_means_nothing_is_refused(send: Send, query: str) -> None:
     assert send("GET", f"/calls?{query}").status_code == 422
 
 
+def test_a_cost_is_told_with_its_parts(send: Send) -> None:
+    imported(row(request_id="p", cost_usd="0.0128", searches="1", cache_read_tokens="800", service_tier="flex"))
+    Attempt.objects.update(rates="input 8, output 10, cache_read 1.25, searches_1k 10")  # as dispatch freezes them
+    (told,) = send("GET", "/calls/p").json()["attempts"]
+    # row(): 900 in, 100 out
+    assert [(part["part"], part["quantity"], part["rate_usd"], part["usd"]) for part in told["cost_parts"]] == [
+        ("input", 100, "8", "0.0008"),
+        ("cache_read", 800, "1.25", "0.001"),
+        ("output", 100, "10", "0.001"),
+        ("searches_1k", 1, "10", "0.01"),
+    ]
+    assert (told["cost_usd"], told["service_tier"], told["estimated"]) == ("0.0128", "flex", False)
+
+
 def test_one_call_is_told_with_its_attempts_and_verdicts(send: Send) -> None:
     imported(
         row(request_id="f", status="error", error_kind="timeout", success="", cost_usd="0.001"),
@@ -105,6 +119,7 @@ def test_one_call_is_told_with_its_attempts_and_verdicts(send: Send) -> None:
         (1, "error", "timeout"),
         (2, "ok", None),
     ]
+    assert [one["cost_parts"] for one in told["attempts"]] == [[], []]  # an import tells the sum alone
     assert [(one["source"], one["verdict"]) for one in told["verdicts"]] == [("import", "good")]
     assert send("GET", f"/calls/{told['id']}").json() == told
     assert send("GET", "/calls/nobody").status_code == 404

@@ -152,6 +152,10 @@ BAD = {
     "status": ({"status": "fine"}, "status: 'fine' is none of ok, error"),
     "error kind": ({"error_kind": "oops"}, "error_kind: 'oops' is none of connect"),
     "simulated": ({"simulated": "2"}, "simulated: '2' is not 1, 0 or blank"),
+    "estimated": ({"estimated": "maybe"}, "estimated: 'maybe' is not 1, 0 or blank"),
+    "searches": ({"searches": "-1"}, "searches: '-1' is not a number from 0 on"),
+    "cached": ({"cache_read_tokens": "half"}, "cache_read_tokens: 'half' is not a number"),
+    "service tier": ({"service_tier": "x" * 25}, "service_tier: is longer than 24 characters"),
 }
 
 
@@ -360,6 +364,24 @@ def test_simulated_rows_are_marked_as_such() -> None:
     assert sorted(WorkItem.objects.values_list("simulated", flat=True)) == [False, True]
 
 
+def test_what_a_cost_is_made_of_may_be_told_and_a_blank_contradicts_nothing() -> None:
+    parts = {
+        "cache_read_tokens": "800",
+        "cache_write_1h_tokens": "50",
+        "searches": "2",
+        "service_tier": "flex",
+        "estimated": "1",
+    }
+    line = row(**parts)
+    imported(line)
+    found = Attempt.objects.get()
+    assert (found.cache_read_tokens, found.cache_write_tokens, found.cache_write_1h_tokens) == (800, None, 50)
+    assert (found.searches, found.service_tier, found.estimated, found.rates) == (2, "flex", True, "")
+    assert imported({**line, **dict.fromkeys(parts, "")}).unchanged == 1
+    (bad,) = imported({**line, "searches": "3"}).errors
+    assert "searches: is 3 here, and 2 in the row that is there" in bad.reason
+
+
 def test_late_rows_make_their_nights_dirty() -> None:
     for night in ("2026-11-19", "2026-11-20", "2026-11-21"):
         JobRun.objects.create(job="nightly", key=night)
@@ -429,6 +451,13 @@ def test_a_log_that_has_grown_adds_its_new_rows_alone() -> None:
     assert (done.added, done.updated, done.unchanged) == (1, 1, 3)
 
 
+def test_a_log_line_keeps_the_name_that_it_always_had() -> None:
+    # The name is a hash of the line: were it another in a newer version, a log that is imported again would count twice.
+    log = "| date | task | provider | model | success |\n|---|---|---|---|---|\n| 2026-02-03 | triage | acme | small | yes |\n"
+    load(io.BytesIO(log.encode()), "log.md")
+    assert Call.objects.get().external_id == "log-b65e83dcc7dabc52e8574c76-1"
+
+
 def test_a_log_that_names_no_provider_takes_the_one_that_has_the_model() -> None:
     imported(row(provider="acme", model="solo"))
     log = "| date | task | model | success |\n|---|---|---|---|\n| 2026-02-03 | triage | solo | yes |\n| 2026-02-03 | triage | nobody | no |\n"
@@ -462,6 +491,11 @@ lines = st.fixed_dictionaries(
         "status": st.sampled_from(["ok", "error", "cancelled", "unknown"]),
         "error_kind": st.just(""),
         "simulated": st.sampled_from(["0", "1"]),
+        "cache_read_tokens": st.one_of(st.just(""), st.integers(0, 10**6).map(str)),
+        "reasoning_tokens": st.one_of(st.just(""), st.integers(0, 10**6).map(str)),
+        "searches": st.sampled_from(["", "0", "3"]),
+        "service_tier": st.sampled_from(["", "flex", "=batch"]),
+        "estimated": st.sampled_from(["", "0", "1"]),
     }
 )
 

@@ -59,6 +59,31 @@ def test_an_admins_price_wins_and_is_shown_as_one() -> None:
     assert found.since is not None
 
 
+def test_the_price_in_another_service_tier_is_told_beside() -> None:
+    # developers.openai.com/api/docs/pricing: gpt-6.1-sol is $2 in and $10 out, flex half of it
+    found = of("openai:codex").rates
+    assert (found["input"], found["flex:input"], found["batch:output"]) == ("2", "1", "5")
+    assert "priority:searches_1k" not in found  # a search costs the same in every tier
+    out = io.StringIO()
+    call_command("prices", stdout=out)
+    (line,) = [line for line in out.getvalue().splitlines() if line.startswith("openai:codex")]
+    assert line.endswith("searches_1k $10, also batch, flex, priority, fast")
+
+
+def test_a_fee_or_a_tier_that_becomes_known_changes_no_price() -> None:
+    prices.note_changes(NOW)
+    row = CataloguePrice.objects.get(upstream_id="gpt-6.1-sol")
+    row.rates = {name: value for name, value in row.rates.items() if ":" not in name and name != "searches_1k"}
+    row.save()  # as it was recorded before there were any
+    assert prices.note_changes(NOW + timedelta(days=1)) == []
+    assert CataloguePrice.objects.filter(upstream_id="gpt-6.1-sol").count() == 2  # and is known from now on
+    latest = CataloguePrice.objects.filter(upstream_id="gpt-6.1-sol").latest("seen_at")
+    latest.rates |= {"searches_1k": "25", "flex:input": "0.9"}
+    latest.save()
+    (changed,) = prices.note_changes(NOW + timedelta(days=2))
+    assert changed.words == "flex:input $0.9 → $1 per million tokens, searches_1k $25 → $10"
+
+
 def test_what_nobody_knows_is_unpriced_and_not_free() -> None:
     priced("ollama:local", price=None)
     found = of("ollama:local")

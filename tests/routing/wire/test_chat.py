@@ -1,12 +1,13 @@
 """OpenAI's Chat Completions: bodies are read, and the openai SDK reads what is written."""
 
+import json
 from dataclasses import replace
 
 import openai
 import pytest
 from openai.types.chat import ChatCompletion
 
-from routing.terms.request import JsonFormat, Message, Tool, ToolChoice
+from routing.terms.request import JsonFormat, Message, Tool, ToolChoice, Usage
 from routing.wire import chat
 from routing.wire.base import Names, Unreadable
 from tests.routing.wire.answers import (
@@ -258,6 +259,16 @@ def test_a_whole_answer():
     assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (1000, 50, 1050)
     assert (usage.prompt_tokens_details.cached_tokens, usage.completion_tokens_details.reasoning_tokens) == (900, 30)
     assert body["choices"][0]["message"]["reasoning_content"] == "Let me see."
+    assert completion.service_tier is None
+
+
+@pytest.mark.parametrize(("tier", "told"), [("flex", "flex"), ("priority", "priority"), ("batch", None), ("", None)])
+def test_the_service_tier_is_told_where_this_wire_has_a_word_for_it(tier, told):
+    answer = replace(PLAIN, usage=Usage(10, 5, service_tier=tier))
+    assert ChatCompletion.model_validate(chat.answer(answer, TOLD), strict=True).service_tier == told
+    asked = replace(TOLD, include_usage=True)
+    last = json.loads(streamed(chat.Stream(), TEXT_PIECES, answer, asked).split(b"data: ")[-2])
+    assert (last["usage"]["prompt_tokens"], last.get("service_tier")) == (10, told)
 
 
 def test_a_call_of_a_tool_that_takes_a_text_comes_back_as_text():

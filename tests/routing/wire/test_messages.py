@@ -209,6 +209,17 @@ def test_a_whole_answer():
     assert (usage.output_tokens, usage.output_tokens_details.thinking_tokens) == (50, 30)
 
 
+def test_searches_and_the_service_tier_are_told_whole_and_streamed():
+    answer = replace(PLAIN, usage=Usage(10, 5, searches=2, service_tier="priority"))
+    usage = WireMessage.model_validate(messages.answer(answer, TOLD), strict=True).usage
+    assert (usage.server_tool_use.web_search_requests, usage.service_tier) == (2, "priority")
+    raw = streamed(messages.Stream(), TEXT_PIECES, answer)
+    with anthropic_client(raw).messages.stream(model="x", max_tokens=9, messages=HI) as told:
+        assert told.get_final_message().usage.server_tool_use.web_search_requests == 2
+    flex = replace(PLAIN, usage=Usage(10, 5, service_tier="flex"))  # a word of OpenAI's alone
+    assert "service_tier" not in messages.answer(flex, TOLD)["usage"]
+
+
 def test_thinking_that_nobody_signed_bears_our_mark():
     message = WireMessage.model_validate(messages.answer(CALLING, TOLD), strict=True)
     assert (message.content[0].thinking, message.content[0].signature) == ("Let me see.", seals.MARK)
