@@ -31,7 +31,8 @@ def finished(intent: dict[str, Any], outcome: dict[str, Any]) -> Rows:
     """The rows of a call whose outcome is known. Raises KeyError, TypeError, ValueError for lines that are not ours."""
     attempts: list[dict[str, Any]] = outcome["attempts"]
     served = next((a for a in reversed(attempts) if a["status"] in _SERVED and a["role"] not in _BESIDE), None)
-    costs = [Decimal(a["cost_usd"]) for a in attempts if a.get("cost_usd") is not None]
+    costs = [a.get("cost_usd") for a in attempts if a["status"] in _SERVED or a.get("cost_usd") is not None]
+    known = [Decimal(each) for each in costs if each is not None]
     usage = (served or {}).get("usage") or {}
     took = datetime.fromisoformat(outcome["finished_at"]) - datetime.fromisoformat(intent["started_at"])
     call = {
@@ -47,7 +48,7 @@ def finished(intent: dict[str, Any], outcome: dict[str, Any]) -> Rows:
         "output_tokens": usage.get("output_tokens"),
         "ttft_ms": served.get("ttft_ms") if served else None,
         "total_ms": max(round(took.total_seconds() * 1000), 0),
-        "cost_usd": sum(costs) if costs else None,
+        "cost_usd": sum(known) if known and len(known) == len(costs) else None,  # as the caller was told
     }
     return fitting(CALL_COLUMNS, call), [_attempt(intent, attempt) for attempt in attempts]
 

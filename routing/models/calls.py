@@ -51,7 +51,7 @@ class Call(models.Model):
     output_tokens = models.IntegerField(null=True, blank=True)
     ttft_ms = models.IntegerField(null=True, blank=True)
     total_ms = models.IntegerField(null=True, blank=True)  # of the whole call
-    cost_usd = usd_or_none()  # all attempts; null: none is priced
+    cost_usd = usd_or_none()  # all attempts; null: one that answered is unpriced
     created_at = models.DateTimeField(auto_now_add=True)  # when the row came: late rows make nights dirty
 
 
