@@ -59,8 +59,10 @@ class Bar:
 
     @property
     def unpriced(self) -> str:
-        """Why it has no cost, where more is to be said than that."""
+        """Why it has no cost, where more is to be said than that; "" where it has one."""
         attempt = self.attempt
+        if attempt.cost_usd is not None:
+            return ""
         if attempt.output_tokens is None:
             return "no usage told"
         return f"no price for {attempt.service_tier}" if attempt.service_tier else ""
