@@ -143,7 +143,7 @@ def test_a_cost_is_shown_by_its_parts_at_the_rates_of_its_day(client_of: ClientO
 def test_what_has_no_price_or_was_never_counted_says_so(client_of: ClientOf) -> None:
     name = record()
     tried = Attempt.objects.filter(call_id=name, attempt=2)
-    tried.update(cost_usd=None, rates="", service_tier="priority", estimated=True)
+    tried.update(cost_usd=None, price="", rates="", service_tier="priority", estimated=True)
     said = client_of(Group.VIEWER).get(f"/calls/{name}/").content.decode()
     for words in (">no price for priority<", ">no usage told<", ">an estimate<", ">standard<"):
         assert words in said
