@@ -1,14 +1,17 @@
 """An upstream that answers at once, always the same: OpenAI chat, under /stream/ as a stream, and Anthropic messages.
 
-python -m benchmarks.upstream PORT
+python -m benchmarks.upstream PORT [FILE WITH KEY AND CERTIFICATE]
 """
 
 import asyncio
 import json
 import sys
+from pathlib import Path
 
 import httptools
 import uvloop
+
+from benchmarks.certificates import serving
 
 CHAT = {
     "id": "chatcmpl-1",
@@ -80,11 +83,12 @@ class Upstream(asyncio.Protocol):
         self.transport.write(answer)  # type: ignore[attr-defined]  # a TCP transport
 
 
-async def serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", port)
+async def serve(port: int, certificate: Path | None) -> None:
+    tls = serving(certificate) if certificate else None
+    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", port, ssl=tls)
     async with server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    uvloop.run(serve(int(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None))

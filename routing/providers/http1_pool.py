@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -31,10 +31,50 @@ class Upstream:
     path: str  # of the base URL, without a slash at its end
 
 
-@dataclass(slots=True)
 class _Kept:
-    idle: list[Connection] = field(default_factory=list)  # the last one freed last
-    sweep: asyncio.TimerHandle | None = None
+    """The idle connections of one upstream."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._idle: list[Connection] = []  # the last one freed last
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._is_dropped = False  # nothing is kept any more: what is in use ends with its exchange
+
+    def take(self) -> Connection | None:
+        """The one that was free last, if it can still be asked."""
+        oldest = self._loop.time() - KEEP_ALIVE_S
+        while self._idle:
+            found = self._idle.pop()
+            if found.freed_at > oldest and found.is_quiet():
+                return found
+            found.abort()
+        return None
+
+    def put(self, freed: Connection) -> None:
+        if self._is_dropped:
+            freed.abort()
+            return
+        self._idle.append(freed)
+        if self._sweeping is None:
+            self._sweeping = self._loop.call_later(KEEP_ALIVE_S, self._sweep)
+
+    def drop(self) -> None:
+        self._is_dropped = True
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        self._end(len(self._idle))
+
+    def _sweep(self) -> None:
+        """End what nobody used for long, and what is too many, the longest unused first."""
+        oldest = self._loop.time() - KEEP_ALIVE_S
+        old = sum(each.freed_at <= oldest for each in self._idle)
+        self._end(max(old, len(self._idle) - MAX_IDLE))
+        self._sweeping = self._loop.call_later(KEEP_ALIVE_S, self._sweep) if self._idle else None
+
+    def _end(self, many: int) -> None:
+        for each in self._idle[:many]:
+            each.abort()
+        del self._idle[:many]
 
 
 _Pools = OrderedDict[Hashable, _Kept]
@@ -58,34 +98,28 @@ async def connection(endpoint: Endpoint, to: Upstream, connect_s: float) -> Conn
     loop = asyncio.get_running_loop()
     pools = _by_loop.get(loop)
     if pools is None:
+        for ended in [each for each in _by_loop if each.is_closed()]:  # its connections hold it, so it would never go
+            del _by_loop[ended]
         pools = _by_loop[loop] = OrderedDict()
     key = to, endpoint.address
     kept = pools.get(key)
     if kept is None:
-        kept = pools[key] = _Kept()
+        kept = pools[key] = _Kept(loop)
         if len(pools) > MAX_UPSTREAMS:
-            _drop(pools.popitem(last=False)[1])
+            pools.popitem(last=False)[1].drop()
     else:
         pools.move_to_end(key)
-    oldest = loop.time() - KEEP_ALIVE_S
-    while kept.idle:
-        found = kept.idle.pop()
-        if found.is_free and found.freed_at > oldest:
-            return found
-        found.abort()
-    made = await _opened(loop, to, endpoint.address, connect_s)
-    made.keep_in(kept.idle)
-    if kept.sweep is None:
-        kept.sweep = loop.call_later(KEEP_ALIVE_S, _sweep, loop, kept)
-    return made
+    return kept.take() or await _opened(loop, to, endpoint.address, connect_s, kept)
 
 
-async def _opened(loop: asyncio.AbstractEventLoop, to: Upstream, address: str | None, connect_s: float) -> Connection:
+async def _opened(
+    loop: asyncio.AbstractEventLoop, to: Upstream, address: str | None, connect_s: float, kept: _Kept
+) -> Connection:
     """To the checked address, whatever the name resolves to by now; Host header and certificate keep the name."""
     try:
         async with asyncio.timeout(connect_s):
             _, made = await loop.create_connection(
-                Connection,
+                lambda: Connection(kept.put),
                 address or to.host,
                 to.port,
                 ssl=tls() if to.is_tls else None,
@@ -94,33 +128,13 @@ async def _opened(loop: asyncio.AbstractEventLoop, to: Upstream, address: str | 
     except TimeoutError:
         raise NoConnection(f"no answer from {to.host}:{to.port} within {connect_s:g} s") from None
     except OSError as error:  # ssl's errors are OSErrors too
-        raise NoConnection(error.strerror or str(error)) from error
+        words = error.strerror or str(error) or f"{to.host}:{to.port} closed the connection"
+        raise NoConnection(words) from error
     return made
-
-
-def _sweep(loop: asyncio.AbstractEventLoop, kept: _Kept) -> None:
-    """Close what nobody used for long. Idle connections stand in the order in which they were freed."""
-    oldest = loop.time() - KEEP_ALIVE_S
-    spare = [
-        each for place, each in enumerate(kept.idle) if each.freed_at <= oldest or place < len(kept.idle) - MAX_IDLE
-    ]
-    for each in spare:
-        kept.idle.remove(each)
-        each.abort()
-    kept.sweep = loop.call_later(KEEP_ALIVE_S, _sweep, loop, kept) if kept.idle else None
-
-
-def _drop(kept: _Kept) -> None:
-    if kept.sweep is not None:
-        kept.sweep.cancel()
-    for each in kept.idle:
-        each.keep_in([])
-        each.abort()
-    kept.idle.clear()
 
 
 async def close_all() -> None:
     """Closes every idle connection of the running event loop; one in use ends with its exchange."""
     for kept in _by_loop.pop(asyncio.get_running_loop(), _Pools()).values():
-        _drop(kept)
+        kept.drop()
     await asyncio.sleep(0)  # the transports say goodbye in the loop's next round

@@ -1,11 +1,15 @@
 """The two wires over the SDKs, as one parameter: what holds of one holds of the other."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
+import uvloop
 
-from routing.providers import pool
+from routing.providers import http1_pool, pool
 from routing.providers.base import Adapter, Endpoint
 from routing.providers.registry import adapter_for
 from routing.terms.request import Answer, Message, Request, Timeouts
@@ -61,3 +65,26 @@ def wire(request: pytest.FixtureRequest) -> Wire:
 async def no_connection_outlives_a_test() -> AsyncIterator[None]:
     yield
     await pool.close_all()
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The relay's own client runs on uvloop, and on asyncio's loop where there is none."""
+    if item.path.name.startswith("test_http1"):
+        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture
+async def nothing_left_behind() -> AsyncIterator[None]:
+    """Neither an exception that nobody read, nor a timer that still waits, nor a task."""
+    loop, told = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_debug(True)
+    # That its client went while they agreed on TLS is for the server to tell; here both share a loop.
+    loop.set_exception_handler(lambda _, each: None if "incoming" in each["message"] else told.append(each))
+    yield
+    await http1_pool.close_all()
+    gc.collect(1)
+    await asyncio.sleep(0)
+    waiting = [each for each in getattr(loop, "_scheduled", ()) if not each.cancelled()]
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    assert (told, waiting, others) == ([], [], set())
