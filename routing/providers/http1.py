@@ -1,6 +1,6 @@
 """HTTP/1.1 as the relay needs it: one POST at a time over a kept connection, its answer's bytes as they come.
 
-An own client because this is the path that every relayed call takes twice: aiohttp spends 135 µs of CPU there and this one 40, of the 85 µs
+An own client because this is the path that every relayed call takes twice: aiohttp spends 135 µs of CPU there and this one 45, of the 85 µs
 that a bare relay needs beside its server (benchmarks/results/dispatch.json). The bytes are read by httptools (llhttp), the parser of Node and of
 uvicorn. No redirects, no cookies, no retries, nothing from the environment. Connections are `http1_pool`'s.
 """
