@@ -46,7 +46,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["method"] == "HEAD" and path == "/":
         await _plain(send, 200, b"", "text/plain")  # how Claude Code asks whether anybody is here
     elif path.startswith(WIRE_PATHS):
-        await _bounded(doors.application, scope, receive, send)
+        await _bounded(doors.application, scope, receive, send, is_plain=True)
     elif path in LOOP_PATHS:
         await _bounded(in_loop, scope, receive, send)
     elif path.startswith(API_PATHS):
@@ -55,11 +55,14 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _bounded(console, scope, receive, send)
 
 
-async def _bounded(handler: App, scope: Scope, receive: Receive, send: Send) -> None:
-    """Refuse a body over the limit, announced or not, before Django writes it to a file."""
+async def _bounded(handler: App, scope: Scope, receive: Receive, send: Send, *, is_plain: bool = False) -> None:
+    """Refuse a body over the limit, announced or not, before Django writes it to a file.
+
+    `is_plain`: what was announced is not counted again, for the server holds a client to it.
+    """
     limit = settings.SIZE_LIMIT_BYTES
     announced = dict(scope["headers"]).get(b"content-length", b"")
-    if announced.isdigit() and int(announced[:20]) <= limit:  # the server holds it to that
+    if is_plain and announced.isdigit() and int(announced[:20]) <= limit:
         await handler(scope, receive, send)
         return
     is_over = announced.isdigit() and int(announced[:20]) > limit

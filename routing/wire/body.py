@@ -41,7 +41,8 @@ def laid_out(raw: bytes, parts: Mapping[str, msgspec.Raw]) -> Spans | None:
     Whatever else a body holds, a name twice or in another spelling, a blank where none was expected, does not fit.
     """
     for colon, comma in ((b":", b","), (b": ", b", ")):
-        spans, at = {}, 1
+        spans: dict[str, tuple[int, int]] = {}
+        at = 1
         for name, value in parts.items():
             head = (comma if spans else b"") + b'"' + name.encode() + b'"' + colon
             if not raw.startswith(head, at):

@@ -93,4 +93,4 @@ def _is_plain(item: _Item) -> bool:
         return is_text(item.output)
     if item.type != "message" or item.role not in ("user", "assistant", "system", "developer") or item.content is None:
         return False
-    return type(item.content) is str or all(part.type in _SAID for part in item.content)
+    return isinstance(item.content, str) or all(part.type in _SAID for part in item.content)
