@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import statistics
 import sys
 import time
 from typing import Any
@@ -87,11 +88,19 @@ async def paced(port: int, request: bytes, per_s: float, seconds: float) -> list
     return list(await asyncio.gather(*(one(place) for place in range(int(per_s * seconds)))))
 
 
-def measured(order: dict[str, Any]) -> list[float]:
+def measured(order: dict[str, Any]) -> dict[str, float]:
+    """How many calls were answered, and how long they took."""
     request = as_request(order["port"], order["path"], order["headers"], order["body"])
     if order["kind"] == "closed":
-        return uvloop.run(closed(order["port"], request, order["connections"], order["seconds"]))
-    return uvloop.run(paced(order["port"], request, order["per_s"], order["seconds"]))
+        took = uvloop.run(closed(order["port"], request, order["connections"], order["seconds"]))
+    else:
+        took = uvloop.run(paced(order["port"], request, order["per_s"], order["seconds"]))
+    took.sort()
+    return {
+        "calls": len(took),
+        "p50_ms": round(statistics.median(took) * 1000, 2),
+        "p99_ms": round(took[int(len(took) * 0.99)] * 1000, 2),
+    }
 
 
 if __name__ == "__main__":
