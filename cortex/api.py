@@ -5,6 +5,7 @@ from ninja import NinjaAPI
 from analytics.api import router as analytics
 from cortex import errors
 from cortex.strict import StrictParser
+from routing.api.batches import router as batches
 from routing.api.calls import router as calls
 from routing.api.catalogue import router as catalogue
 from routing.api.chains import router as chains
@@ -23,5 +24,5 @@ api = NinjaAPI(
     docs_url="/docs",
 )
 errors.install(api)
-for _router in (dispatch, state, chains, local, catalogue, table, calls, analytics):
+for _router in (dispatch, state, chains, local, catalogue, table, calls, batches, analytics):
     api.add_router("", _router)

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
 from cortex.environment import ensure_database
 
@@ -29,5 +29,13 @@ def stop_drain(**_: Any) -> None:
     drain.stop_background(flush=True)
 
 
+def stop_batches(**_: Any) -> None:
+    """The children hear nothing of a stop by themselves."""
+    from routing.batches import stopping
+
+    stopping.stop()
+
+
 worker_ready.connect(start_drain)
+worker_shutting_down.connect(stop_batches)
 worker_shutdown.connect(stop_drain)

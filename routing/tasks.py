@@ -9,8 +9,8 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
-from routing import budgets, jobs, lifecycle, notifications, prices, usage
-from routing.models import Batch, IdempotencyClaim
+from routing import batches, budgets, jobs, lifecycle, notifications, prices, usage
+from routing.models import IdempotencyClaim
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +23,10 @@ def housekeeping() -> None:
 
 @shared_task  # type: ignore[untyped-decorator]
 def watch() -> None:
-    """Once a minute: usage as our own calls tell it, windows that have reset, budgets' steps; and what a person is to know goes out."""
-    _run("watch", (read_usage, check_budgets, notify))
+    """Once a minute: usage as our own calls tell it, windows that have reset, budgets' steps; batches that nobody runs; and what a
+    person is to know goes out.
+    """
+    _run("watch", (read_usage, check_budgets, wake_batches, notify))
 
 
 def _run(job: str, chores: tuple[Callable[[], object], ...]) -> None:
@@ -85,8 +87,16 @@ def drop_expired() -> None:
 
 
 def purge_batches() -> None:
-    """Forget the encrypted prompts and answers of batches whose time is over; their counts stay."""
-    over = Batch.objects.filter(purge_at__lt=timezone.now())
-    for batch in over:
-        batch.items.update(body=None, answer=None)
-    over.update(purge_at=None)
+    """Forget the prompts and answers of batches whose time is over."""
+    batches.purge(timezone.now())
+
+
+def wake_batches() -> None:
+    """Batches that wait with nobody to run them: the broker was away when they came, or their worker died."""
+    batches.wake(timezone.now())
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def run_batch(batch: int) -> None:
+    """Go on with a batch. The message names it, and says nothing more."""
+    batches.run(batch)

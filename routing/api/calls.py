@@ -4,17 +4,13 @@ A key with the scope `manage` reads and judges every client's calls; any other k
 """
 
 import dataclasses
-from collections.abc import AsyncIterator, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
-from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 from ninja import Query, Router
 from pydantic import Field, ValidationError
@@ -120,17 +116,7 @@ def export_calls(
 ) -> HttpResponseBase:
     parts = records.export(_filters(request, asked), format)
     kind = "text/csv; charset=utf-8" if format == "csv" else "application/x-ndjson"
-    content = _later(parts) if isinstance(request, ASGIRequest) else parts
-    answer = StreamingHttpResponse(content, content_type=kind)
-    answer["Content-Disposition"] = f'attachment; filename="calls.{format}"'
-    return answer
-
-
-async def _later(parts: Iterator[str]) -> AsyncIterator[str]:
-    """The parts for a server that waits for none of them."""
-    following = sync_to_async(partial(next, parts, None))
-    while (part := await following()) is not None:
-        yield part
+    return lists.download(request, parts, kind, f"calls.{format}")
 
 
 @router.get("/calls/{request_id}", auth=key_auth(Scope.READ), summary="One call with its attempts and verdicts")

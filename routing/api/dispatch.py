@@ -133,15 +133,20 @@ async def _asked(request: HttpRequest, body: DispatchIn, caller: Caller) -> Aske
         raise ApiError(503, str(error), code="not_ready", retry_after_s=1) from None
     author = body.author_model
     if body.author_call_id is not None:
-        author = await sync_to_async(_author_of)(body.author_call_id, caller)
+        author = await sync_to_async(_author_in_thread)(body.author_call_id, caller)
     try:
         return asked(known.table, body.as_wish(size_bytes=len(request.body), author=author), caller)
     except LookupError as error:
         raise _unclear(error) from None
 
 
-def _author_of(call: UUID, caller: Caller) -> str:
+def _author_in_thread(call: UUID, caller: Caller) -> str:
     close_old_connections()  # this thread outlives the request
+    return author_of(call, caller)
+
+
+def author_of(call: UUID, caller: Caller) -> str:
+    """Which model served the client's call."""
     served = Call.objects.filter(pk=call, client=caller.client).values_list("served_model", flat=True).first()
     if not served:
         raise ApiError(404, f"author_call_id: there is no served call {call} of this client.")

@@ -1,13 +1,16 @@
-"""What lists and writes of the API have in common: pages, revisions, bodies, errors."""
+"""What lists and writes of the API have in common: pages, downloads, revisions, bodies, errors."""
 
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from django.http import HttpRequest
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 
 from routing import changes, document
 from routing.api.errors import ApiError
@@ -121,3 +124,18 @@ def told_as_errors(section: str = "") -> Iterator[None]:
         raise ApiError(409, str(error), code="stale", details=json.loads(json.dumps(details, default=str))) from None
     except changes.Unknown as error:
         raise ApiError(404, str(error.args[0])) from None
+
+
+def download(request: HttpRequest, parts: Iterator[str], kind: str, name: str) -> HttpResponseBase:
+    """A file as long as it likes, sent as it is read."""
+    content = _later(parts) if isinstance(request, ASGIRequest) else parts
+    answer = StreamingHttpResponse(content, content_type=kind)
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+async def _later(parts: Iterator[str]) -> AsyncIterator[str]:
+    """The parts for a server that waits for none of them."""
+    following = sync_to_async(partial(next, parts, None))
+    while (part := await following()) is not None:
+        yield part

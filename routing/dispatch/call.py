@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
+from uuid import UUID
 
 from routing import circuits, recorder, snapshot
 from routing.attempt import Tried
@@ -45,6 +46,7 @@ class Facts:
     wire: str = "native"
     second_opinion: bool = False
     would_route: str = ""  # "provider:model" to which routing would have sent an observed call
+    id: UUID | None = None  # the call's, for a caller who had to know it before
 
 
 NO_FACTS = Facts()
@@ -57,7 +59,7 @@ class Call:
         self.known = known = _known()
         self.ask, self.request, self.caller, self.facts, self.streams = ask, request, caller, facts, streams
         self.started_at, self.begun = datetime.now(UTC), time.perf_counter()
-        self.id = uuid7(self.started_at)
+        self.id = facts.id or uuid7(self.started_at)
         self.plan = known.plan(ask, self.started_at)
         self.route, _ = route_of(known.table, ask)
         self.timeouts = self.route.timeouts if self.route else Timeouts()

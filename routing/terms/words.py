@@ -178,3 +178,16 @@ class JobStatus(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class ItemStatus(StrEnum):
+    """How a call of a batch stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = (
+        "unknown"  # its worker died while the call was on its way: it may have been paid for, so it is not made again
+    )

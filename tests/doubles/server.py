@@ -41,6 +41,8 @@ class Double:
     serves: tuple[str, ...] = ("double-1",)  # what it lists as its models
     connections: set[asyncio.Task[None]] = field(default_factory=set)  # open now
     cancelled: int = 0  # requests whose client went away before the answer was complete
+    busy: int = 0  # requests that are not answered yet
+    busiest: int = 0  # the most there ever were
     port: int = 0
     _server: asyncio.Server | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -109,6 +111,14 @@ class Double:
             return _write(writer, 200, self._control(seen))
         self.requests.append(seen)
         self._changed.set()
+        self.busy += 1
+        self.busiest = max(self.busy, self.busiest)
+        try:
+            return await self._play(seen, reader, writer)
+        finally:
+            self.busy -= 1
+
+    async def _play(self, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         act = self.script.popleft() if self.script else self.then
         if act.fault == "stall_before_headers":
             return await self._stall(reader)

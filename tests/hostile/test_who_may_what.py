@@ -85,7 +85,9 @@ PERSONAL = {
 
 # API: the scope that an operation needs, by rule; the first that fits.
 SCOPES: list[tuple[str, str, Scope]] = [
-    ("POST", r"/dispatch", Scope.DISPATCH),
+    ("POST", r"/dispatch|/batches(/\{number\}/cancel)?", Scope.DISPATCH),
+    ("DELETE", r"/batches/\{number\}", Scope.DISPATCH),
+    ("GET", r"/batches(/\{number\}(/results)?)?", Scope.READ),
     ("POST", r"/route/explain", Scope.READ),
     ("POST", r"/calls/import", Scope.MANAGE),
     ("POST", r"/calls/\{request_id\}/verdict|/verdicts", Scope.VERDICT),

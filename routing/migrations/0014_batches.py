@@ -1,0 +1,35 @@
+"""What a run of a batch needs: whose key pays, what became of each call, and when the batch is worth another try."""
+
+from django.db import migrations, models
+
+import routing.models._fields
+import routing.terms.words
+
+
+class Migration(migrations.Migration):
+    dependencies = [("routing", "0008_prices")]
+
+    operations = [
+        migrations.RemoveField("batch", "done"),  # counted over the items: two truths would drift apart
+        migrations.RemoveField("batch", "failed"),
+        migrations.RemoveField("batchitem", "error"),  # it may quote a prompt: it is encrypted with the answer
+        migrations.AddField("batch", "key_prefix", models.CharField(blank=True, max_length=16)),
+        migrations.AddField("batch", "stops_running", models.BooleanField(default=False)),
+        migrations.AddField("batch", "sent_at", models.DateTimeField(blank=True, null=True)),
+        migrations.AddField("batch", "not_before", models.DateTimeField(blank=True, null=True)),
+        migrations.AddField("batchitem", "error_code", models.CharField(blank=True, max_length=60)),
+        migrations.AddField("batchitem", "tries", models.PositiveSmallIntegerField(default=0)),
+        migrations.AddField("batchitem", "cost_usd", routing.models._fields.usd_or_none()),
+        migrations.AddField("batchitem", "input_tokens", models.IntegerField(blank=True, null=True)),
+        migrations.AddField("batchitem", "output_tokens", models.IntegerField(blank=True, null=True)),
+        migrations.AddField("batchitem", "started_at", models.DateTimeField(blank=True, null=True)),
+        migrations.AddField("batchitem", "finished_at", models.DateTimeField(blank=True, null=True)),
+        migrations.AlterField(
+            "batchitem",
+            "status",
+            routing.models._fields.word(routing.terms.words.ItemStatus, default=routing.terms.words.ItemStatus.QUEUED),
+        ),
+        migrations.AddIndex(
+            "batch", models.Index(fields=["id"], condition=models.Q(finished_at=None), name="batch_open")
+        ),
+    ]
