@@ -1,8 +1,8 @@
 """Batches on the small world of two providers: posted over the API, run in this process or by a real worker of Celery."""
 
 import json
-import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from django.test import Client
 
 from routing import clients, drain, snapshot
 from routing.audit import SYSTEM
-from routing.models import Batch
+from routing.batches import running
 from routing.terms.words import Scope
 from tests.doubles import Double
 from tests.routing.two_providers import World, two_providers
@@ -63,7 +63,25 @@ def key_of(client: str, *scopes: Scope) -> str:
 
 
 @pytest.fixture
-def sender(transactional_db: None) -> Iterator[Sender]:
+def sender(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sender]:
+    """For runs in the test's own thread: its transaction is undone, and no other thread could see into it."""
+
+    @contextmanager
+    def knowing() -> Iterator[None]:
+        snapshot.load_now()
+        yield
+
+    monkeypatch.setattr(running, "_knowing", knowing)
+    yield from _sender()
+
+
+@pytest.fixture
+def committed(transactional_db: None) -> Iterator[Sender]:
+    """For several connections at once."""
+    yield from _sender()
+
+
+def _sender() -> Iterator[Sender]:
     with two_providers() as world:
         yield Sender(world, key_of("ci"))
     assert drain.flush()
@@ -72,7 +90,7 @@ def sender(transactional_db: None) -> Iterator[Sender]:
 
 
 @pytest.fixture
-def broker(sender: Sender) -> Path:
+def broker() -> Path:
     """The folder of the filesystem broker, empty."""
     folder = Path(settings.DATA_DIR) / "broker"
     for message in messages():
@@ -82,11 +100,3 @@ def broker(sender: Sender) -> Path:
 
 def messages() -> list[Path]:
     return sorted((Path(settings.DATA_DIR) / "broker" / "messages").iterdir())
-
-
-def is_over(number: int) -> bool:
-    return Batch.objects.exclude(finished_at=None).filter(pk=number).exists()
-
-
-def emptied(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

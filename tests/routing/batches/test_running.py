@@ -35,14 +35,14 @@ def in_thread(work: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def test_twenty_items_four_at_a_time_are_twenty_calls_and_never_more_than_four_at_once(sender: Sender) -> None:
-    sender.double.will(then=answer("Done.", delay_s=0.03))
-    number = sender.send(20, concurrency=4)
+def test_twenty_items_four_at_a_time_are_twenty_calls_and_never_more_than_four_at_once(committed: Sender) -> None:
+    committed.double.will(then=answer("Done.", delay_s=0.03))
+    number = committed.send(20, concurrency=4)
     assert batches.run(number)
-    told = sender.get(number)
+    told = committed.get(number)
     assert (told["status"], told["progress"], told["counts"]["done"]) == ("done", 1.0, 20)
-    assert (len(sender.double.requests), sender.double.busiest) == (20, 4)
-    assert sender.prompts() == sorted(f"Say it {n}." for n in range(20))
+    assert (len(committed.double.requests), committed.double.busiest) == (20, 4)
+    assert committed.prompts() == sorted(f"Say it {n}." for n in range(20))
     assert [each["answer"]["output"] for each in told["items"]] == ["Done."] * 20
     assert drain.flush()
     calls = set(Call.objects.filter(status="ok").values_list("id", flat=True))
@@ -54,19 +54,19 @@ def test_twenty_items_four_at_a_time_are_twenty_calls_and_never_more_than_four_a
     assert BatchItem.objects.exclude(body=None).count() == 0, "a prompt is forgotten with its call's end"
 
 
-def test_a_run_that_comes_twice_or_in_parallel_makes_no_call_twice(sender: Sender) -> None:
-    sender.double.will(then=answer(delay_s=0.05))
-    number = sender.send(12, concurrency=2)
+def test_a_run_that_comes_twice_or_in_parallel_makes_no_call_twice(committed: Sender) -> None:
+    committed.double.will(then=answer(delay_s=0.05))
+    number = committed.send(12, concurrency=2)
     threads = [in_thread(lambda: batches.run(number)) for _ in range(3)]
     for thread in threads:
         thread.join(60)
     batches.run(number)
-    assert sender.statuses(number) == ["done"] * 12
-    assert (len(sender.double.requests), sender.double.busiest) == (12, 2)
+    assert committed.statuses(number) == ["done"] * 12
+    assert (len(committed.double.requests), committed.double.busiest) == (12, 2)
 
 
-def test_two_claimants_never_get_the_same_item(sender: Sender) -> None:
-    number = sender.send(30)
+def test_two_claimants_never_get_the_same_item(committed: Sender) -> None:
+    number = committed.send(30)
     found: list[int] = []
 
     def take() -> None:
@@ -144,62 +144,62 @@ def test_a_batch_that_takes_long_lets_other_jobs_have_their_turn(
 
 
 def test_a_worker_that_stops_lets_its_calls_end_and_begins_no_other(
-    sender: Sender, monkeypatch: pytest.MonkeyPatch
+    committed: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sender.double.will(then=answer(delay_s=0.6))
-    number = sender.send(6, concurrency=2)
+    committed.double.will(then=answer(delay_s=0.6))
+    number = committed.send(6, concurrency=2)
     thread = in_thread(lambda: batches.run(number))
-    until(lambda: len(sender.double.requests) == 2)
+    until(lambda: len(committed.double.requests) == 2)
     monkeypatch.setattr(stopping, "_told", bytearray(b"\1"))
     thread.join(60)
-    assert sender.statuses(number) == ["done", "done", "queued", "queued", "queued", "queued"]
+    assert committed.statuses(number) == ["done", "done", "queued", "queued", "queued", "queued"]
     monkeypatch.undo()
     batches.run(number)
-    assert (sender.statuses(number), len(sender.double.requests)) == (["done"] * 6, 6)
+    assert (committed.statuses(number), len(committed.double.requests)) == (["done"] * 6, 6)
 
 
 def test_a_call_that_outlasts_the_stop_of_its_worker_is_unknown_and_not_made_again(
-    sender: Sender, monkeypatch: pytest.MonkeyPatch
+    committed: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running, "STOP_S", 0.1)
-    sender.double.will(stalls(before_headers=True))
-    number = sender.send(2, concurrency=1)
+    committed.double.will(stalls(before_headers=True))
+    number = committed.send(2, concurrency=1)
     thread = in_thread(lambda: batches.run(number))
-    until(lambda: sender.double.requests)
+    until(lambda: committed.double.requests)
     monkeypatch.setattr(stopping, "_told", bytearray(b"\1"))
     thread.join(60)
-    assert sender.statuses(number) == ["unknown", "queued"]
+    assert committed.statuses(number) == ["unknown", "queued"]
     monkeypatch.undo()
     batches.run(number)
-    assert (sender.statuses(number), len(sender.double.requests)) == (["unknown", "done"], 2)
-    assert sender.get(number)["items"][0]["error"]["code"] == "outcome_unknown"
+    assert (committed.statuses(number), len(committed.double.requests)) == (["unknown", "done"], 2)
+    assert committed.get(number)["items"][0]["error"]["code"] == "outcome_unknown"
 
 
-def test_a_cancel_ends_the_calls_on_their_way_and_what_waits_never_starts(sender: Sender) -> None:
-    sender.double.will(answer(), then=stalls(before_headers=True))
-    number = sender.send(8, concurrency=2)
+def test_a_cancel_ends_the_calls_on_their_way_and_what_waits_never_starts(committed: Sender) -> None:
+    committed.double.will(answer(), then=stalls(before_headers=True))
+    number = committed.send(8, concurrency=2)
     thread = in_thread(lambda: batches.run(number))
-    until(lambda: len(sender.double.requests) == 3)
-    assert sender.call("POST", f"/batches/{number}/cancel").json()["status"] == "cancelled"
+    until(lambda: len(committed.double.requests) == 3)
+    assert committed.call("POST", f"/batches/{number}/cancel").json()["status"] == "cancelled"
     thread.join(30)
-    told = sender.get(number)
-    assert sender.statuses(number) == ["done", *["cancelled"] * 7]
-    assert (told["status"], told["progress"], len(sender.double.requests)) == ("cancelled", 1.0, 3)
+    told = committed.get(number)
+    assert committed.statuses(number) == ["done", *["cancelled"] * 7]
+    assert (told["status"], told["progress"], len(committed.double.requests)) == ("cancelled", 1.0, 3)
     assert told["finished_at"]
     assert drain.flush()
     assert Call.objects.filter(status="cancelled").count() == 2, "their calls say so too"
     assert [each["request_id"] is None for each in told["items"]] == [False] * 3 + [True] * 5
 
 
-def test_a_cancel_may_let_the_calls_on_their_way_come_to_their_end(sender: Sender) -> None:
-    sender.double.will(then=answer(delay_s=0.7))
-    number = sender.send(6, concurrency=2)
+def test_a_cancel_may_let_the_calls_on_their_way_come_to_their_end(committed: Sender) -> None:
+    committed.double.will(then=answer(delay_s=0.7))
+    number = committed.send(6, concurrency=2)
     thread = in_thread(lambda: batches.run(number))
-    until(lambda: len(sender.double.requests) == 2)
-    sender.call("POST", f"/batches/{number}/cancel?running=finish")
+    until(lambda: len(committed.double.requests) == 2)
+    committed.call("POST", f"/batches/{number}/cancel?running=finish")
     thread.join(30)
-    assert sender.statuses(number) == ["done", "done", *["cancelled"] * 4]
-    assert len(sender.double.requests) == 2
+    assert committed.statuses(number) == ["done", "done", *["cancelled"] * 4]
+    assert len(committed.double.requests) == 2
 
 
 def test_what_a_dead_worker_was_calling_is_unknown_and_the_rest_is_made(sender: Sender) -> None:
@@ -233,8 +233,8 @@ def test_a_revoked_key_pays_for_nothing_more(sender: Sender) -> None:
     assert sender.double.requests == []
 
 
-def test_a_batch_that_another_runs_is_left_alone(sender: Sender) -> None:
-    number = sender.send(1)
+def test_a_batch_that_another_runs_is_left_alone(committed: Sender) -> None:
+    number = committed.send(1)
     ready, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -251,19 +251,19 @@ def test_a_batch_that_another_runs_is_left_alone(sender: Sender) -> None:
     assert batches.run(number) is True
 
 
-def test_an_answer_waits_for_a_database_that_is_away_and_no_other_call_begins(sender: Sender) -> None:
-    sender.double.will(then=answer(delay_s=0.5))
-    number = sender.send(3, concurrency=1)
+def test_an_answer_waits_for_a_database_that_is_away_and_no_other_call_begins(committed: Sender) -> None:
+    committed.double.will(then=answer(delay_s=0.5))
+    number = committed.send(3, concurrency=1)
     running_one = in_thread(lambda: batches.run(number))
-    until(lambda: sender.double.requests)
+    until(lambda: committed.double.requests)
     with connection.cursor() as cursor:  # every other connection dies, and with the run's its lock
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     running_one.join(60)
-    assert sender.statuses(number) == ["done", "queued", "queued"]
+    assert committed.statuses(number) == ["done", "queued", "queued"]
     batches.run(number)
-    assert (sender.statuses(number), len(sender.double.requests)) == (["done"] * 3, 3)
+    assert (committed.statuses(number), len(committed.double.requests)) == (["done"] * 3, 3)
 
 
 def test_an_unreadable_item_is_told_and_does_not_stop_the_others(sender: Sender) -> None:
