@@ -8,6 +8,7 @@ from typing import Any
 
 from routing import drain, recorder, snapshot
 from routing.credentials import background as renewals
+from routing.dispatch import opinion
 from routing.providers import registry
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ async def start() -> None:
 
 
 async def stop() -> None:
+    await opinion.settled()
     await registry.close_all()
     await asyncio.to_thread(renewals.stop)
     await asyncio.to_thread(drain.stop_background, flush=True)

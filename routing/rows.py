@@ -1,7 +1,8 @@
 """Calls, attempts and work items as rows. The drain and imports write them here; nothing else does.
 
 Rows go by COPY into staging tables and from there in three statements, so that a batch of any size costs the same few round trips. Writing the
-same rows again changes nothing; rows that say `unknown` give way to rows that know.
+same rows again changes nothing; rows that say `unknown` give way to rows that know, and a call to its own outcome of more attempts: a second
+opinion came behind its answer.
 """
 
 # ruff: noqa: S608 - statements are put together of our own column names alone
@@ -170,9 +171,10 @@ def _updates(columns: Sequence[str], keys: Sequence[str]) -> str:
 
 _UPSERT_CALLS = f"""
 INSERT INTO routing_call ({", ".join(CALL_COLUMNS)})
-SELECT DISTINCT ON (id) {", ".join(CALL_COLUMNS)} FROM staged_call ORDER BY id, status = 'unknown'
+SELECT DISTINCT ON (id) {", ".join(CALL_COLUMNS)} FROM staged_call ORDER BY id, status = 'unknown', attempts_count DESC
 ON CONFLICT (id) DO UPDATE SET {_updates(CALL_COLUMNS, ["id"])}
-WHERE routing_call.status = 'unknown' AND excluded.status <> 'unknown'
+WHERE excluded.status <> 'unknown' AND (routing_call.status = 'unknown'
+   OR NOT excluded.imported AND NOT routing_call.imported AND excluded.attempts_count > routing_call.attempts_count)
 """
 
 _UPSERT_ATTEMPTS = f"""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeAlias
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from routing.dispatch import records, refusals
 from routing.dispatch.bulkheads import Busy
 from routing.dispatch.ledger import Ledger
 from routing.dispatch.lineup import Lineup
-from routing.dispatch.opinion import opinion
+from routing.dispatch.opinion import Asking, finished
 from routing.dispatch.outcome import Begun, Ending, Refused, Result, ending_of
 from routing.policy.draw import drawn, uniform
 from routing.policy.plan import route_of
@@ -62,6 +63,9 @@ class Call:
         self.id = facts.id or uuid7(self.started_at)
         self.plan = known.plan(ask, self.started_at)
         self.route, _ = route_of(known.table, ask)
+        of_route = self.route is not None and self.route.second_opinion and not ask.is_observed
+        self.asks_twice = facts.second_opinion or of_route
+        self.passed: list[bytes] = []  # of a relayed stream, where a second opinion is to be compared with it
         self.timeouts = self.route.timeouts if self.route else Timeouts()
         total_s = min(self.timeouts.total_s, facts.timeout_s or self.timeouts.total_s)
         self.deadline = self.begun + total_s
@@ -153,12 +157,13 @@ class Call:
         served, answer = self.ledger.attempts[-1], tried.answer
         if answer is None:  # neither answer nor fault: an adapter broke its promise
             raise RuntimeError(f"The adapter of {candidate.key} brought nothing")
-        second = None
-        if not is_alone and (self.facts.second_opinion or (self.route is not None and self.route.second_opinion)):
-            facts = self.known, self.plan, self.ask, self.request, self.ledger, candidate
-            second = await opinion(*facts, timeouts=self.timeouts, deadline=self.deadline)
         reason, used_fallback = self._reason(candidate), served.role is Role.FALLBACK
-        self.ledger.finish(Status.OK, "", reason, used_fallback=used_fallback)
+        finish = partial(self.ledger.finish, Status.OK, "", reason, used_fallback=used_fallback)
+        asking = None
+        if self.asks_twice and not is_alone:
+            asking = Asking(self.known, self.plan, self.ask, self.request, self.ledger, candidate, self.timeouts)
+            asking.heard(self.facts.wire, answer, self.passed)
+        second = await finished(asking, finish, self.facts.wire, deadline=self.deadline, is_told=self.streams)
         return Result(
             request_id=self.id,
             task_type=self.ask.task_type,

@@ -13,7 +13,7 @@ from routing.dispatch.call import NO_FACTS, Call, Facts, Over, Told
 from routing.dispatch.outcome import Result, at_its_deadline, broken
 from routing.providers.registry import lane_for
 from routing.terms.candidate import Candidate
-from routing.terms.event import Event, StreamEnd, StreamStart
+from routing.terms.event import Event, Relayed, StreamEnd, StreamStart
 from routing.terms.fault import Fault
 from routing.terms.request import Ask, Request
 from routing.terms.words import ErrorKind, Status
@@ -61,6 +61,8 @@ async def stream(ask: Ask, request: Request, caller: Caller, facts: Facts = NO_F
                         elif isinstance(event, StreamStart):
                             yield call.begins(candidate, event)
                         elif not isinstance(event, StreamEnd):  # `streamed` keeps it
+                            if call.asks_twice and isinstance(event, Relayed):
+                                call.passed.append(event.data)
                             yield event
             except (Busy, Unreadable) as error:
                 call.leave_out(candidate, error)

@@ -18,7 +18,7 @@ class Ledger:
     def __init__(self, known: Snapshot, plan: Plan, intent: Intent) -> None:
         self.attempts: list[AttemptRecord] = []
         self._known, self._plan, self._intent = known, plan, intent
-        self._is_over = False
+        self._outcome: Outcome | None = None
 
     def start(self) -> None:
         """Raises recorder.Full: then no provider may be called."""
@@ -61,20 +61,31 @@ class Ledger:
         )
         return tried
 
+    def hear(self, output_hash: str, chars: int) -> None:
+        """What is kept of the last attempt's output, where another is to be compared with it."""
+        self.attempts[-1] = replace(self.attempts[-1], output_hash=output_hash, output_chars=chars)
+
     def finish(self, status: Status, code: str, reason: str, *, used_fallback: bool = False) -> None:
         """Write down how the call ended, before its caller is told. What comes after the end changes nothing."""
-        if self._is_over:
+        if self._outcome is not None:
             return
-        self._is_over = True
         metrics.calls(self._intent.task_type, status).inc()
-        recorder.finish(
-            Outcome(
-                id=self._intent.id,
-                finished_at=datetime.now(UTC),
-                status=status,
-                attempts=tuple(self.attempts),
-                error_code=code,
-                used_fallback=used_fallback,
-                reason=reason[:500],
-            )
+        self._outcome = Outcome(
+            id=self._intent.id,
+            finished_at=datetime.now(UTC),
+            status=status,
+            attempts=tuple(self.attempts),
+            error_code=code,
+            used_fallback=used_fallback,
+            reason=reason[:500],
         )
+        recorder.finish(self._outcome)
+
+    def reopen(self) -> None:
+        """An attempt behind the answer is about to be made: the intent again, so that a death in it leaves its trace. Raises recorder.Full."""
+        recorder.start(self._intent)
+
+    def amend(self) -> None:
+        """The same outcome with the attempts that came behind it."""
+        if self._outcome is not None:
+            recorder.finish(replace(self._outcome, attempts=tuple(self.attempts)))

@@ -32,7 +32,7 @@ def meant(
     ask = Ask(
         task_type=meaning.task_type or caller.default_task_type or "",
         project=meaning.project,
-        background=(exchange.header("x-cortex-background") or "").lower() in ("1", "true", "yes"),
+        background=_is_on(exchange, "x-cortex-background"),
         override=meaning.model,
         fallback="none" if meaning.is_observed else "route",
         is_observed=meaning.is_observed,
@@ -50,6 +50,7 @@ def meant(
         session=_session(exchange, asked),
         requested_model=asked.model,
         wire=wire,
+        second_opinion=_is_on(exchange, "x-cortex-second-opinion"),
         would_route=_would_route(known, ask) if meaning.is_observed and meaning.task_type else "",
     )
     return ask, facts
@@ -82,6 +83,10 @@ def _meaning(
         model=resolve.model(table, override) if override else observed,
         is_observed=observed is not None,
     )
+
+
+def _is_on(exchange: Exchange, header: str) -> bool:
+    return (exchange.header(header) or "").lower() in ("1", "true", "yes")
 
 
 def _would_route(known: Snapshot, ask: Ask) -> str:

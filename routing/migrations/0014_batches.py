@@ -1,4 +1,4 @@
-"""What a run of a batch needs: whose key pays, what became of each call, and when the batch is worth another try."""
+"""What a run of a batch needs: whose key pays, what became of each call, and when the batch is worth another try; outputs of second opinions."""
 
 from django.db import migrations, models
 
@@ -29,6 +29,11 @@ class Migration(migrations.Migration):
             "status",
             routing.models._fields.word(routing.terms.words.ItemStatus, default=routing.terms.words.ItemStatus.QUEUED),
         ),
+        # What is kept of the outputs of a call and of its second opinion.
+        migrations.AddField(
+            "attempt", "output_hash", models.CharField(blank=True, db_default="", default="", max_length=64)
+        ),
+        migrations.AddField("attempt", "output_chars", models.IntegerField(blank=True, null=True)),
         migrations.AddIndex(
             "batch", models.Index(fields=["id"], condition=models.Q(finished_at=None), name="batch_open")
         ),

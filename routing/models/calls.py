@@ -94,6 +94,9 @@ class Attempt(models.Model):
     simulated = models.BooleanField(default=False)
     thinking = models.CharField(max_length=40, blank=True)
     provider_request_id = models.CharField(max_length=120, blank=True)
+    # Of the two attempts of a second opinion. A default of the database's, for writers that are older than the columns.
+    output_hash = models.CharField(max_length=64, blank=True, default="", db_default="")
+    output_chars = models.IntegerField(null=True, blank=True)
 
 
 class WorkItem(models.Model):

@@ -71,6 +71,10 @@ class AttemptRecord:
     provider_request_id: str = ""
     simulated: bool = False
     thinking: str = ""  # what thinking_budget became at this provider
+    output_hash: str = (
+        ""  # keyed, of two opinions: equal where they say the same; "" where there was nothing to compare
+    )
+    output_chars: int | None = None  # how long that output is
 
 
 @dataclass(frozen=True, slots=True)
