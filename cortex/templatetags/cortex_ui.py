@@ -41,7 +41,7 @@ _STATES: dict[str, tuple[str, str]] = {
     "bad": ("bad", "bad"), "critical": ("bad", "critical"), "failed": ("bad", "failed"),
     "quota_exhausted": ("bad", "quota exhausted"), "exhausted": ("bad", "exhausted"), "not_ready": ("bad", "not ready"),
     "blocked": ("bad", "blocked"), "retired": ("bad", "retired"), "budget": ("bad", "budget spent"),
-    "rejected": ("off", "rejected"),
+    "rejected": ("off", "rejected"), "cancelled": ("off", "cancelled"), "unknown": ("warn", "unknown"),
 }  # fmt: skip
 
 # The seeds' models have a slot of their own; any other takes one by the hash of its name. 12 slots: cortex.css.

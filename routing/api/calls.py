@@ -216,6 +216,7 @@ _ATTEMPT = (
     "attempt", "provider", "model", "upstream_id", "served_model", "credential_kind", "role", "propensity", "status", "http_status",
     "error_message", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
     "reasoning_tokens", "searches", "service_tier", "estimated", "ttft_ms", "total_ms", "price", "thinking", "simulated", "started_at",
+    "output_hash", "output_chars",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from routing.terms.words import Group, LabelSource, Role, Status, Verdict
 from routing.views.access import actor, page
 
 PAGE = 50
+SECOND = "Only the second opinion was good."
 BESIDE = (Role.SECOND_OPINION, Role.SHADOW)  # at the same time as another attempt
 
 
@@ -82,6 +83,7 @@ def call(request: HttpRequest, request_id: str) -> HttpResponse:
         "fees": FEES,
         "has_tiers": any(each.service_tier for each in record.attempts),
         "has_estimates": any(each.estimated for each in record.attempts),
+        "opinions": _opinions(record.attempts),
         "mine": mine[-1].verdict if mine else "",
     }
     return render(request, "routing/call.html", context)
@@ -119,6 +121,23 @@ def _bar(attempt: Attempt, start: float, whole: float) -> Bar:
         ttft=None if attempt.ttft_ms is None else (start + attempt.ttft_ms) / whole,
         kind=kind,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """What served the call, and what another provider said to the same request, side by side."""
+
+    both: tuple[Attempt, Attempt]
+    is_same: bool | None  # None: there was nothing to compare
+
+
+def _opinions(attempts: tuple[Attempt, ...]) -> Opinions | None:
+    second = next((each for each in attempts if each.role == Role.SECOND_OPINION), None)
+    served = [each for each in attempts if each.status in (Status.OK, Status.PARTIAL) and each.role not in BESIDE]
+    if second is None or not served:
+        return None
+    hashes = served[-1].output_hash, second.output_hash
+    return Opinions((served[-1], second), hashes[0] == hashes[1] if all(hashes) else None)
 
 
 def _tokens(attempts: tuple[Attempt, ...]) -> list[tuple[str, list[int | None]]]:
@@ -160,10 +179,11 @@ def _costs(attempts: tuple[Attempt, ...]) -> list[tuple[str, list[Part | None]]]
 def verdict(request: HttpRequest, request_id: str) -> HttpResponse:
     """A person says whether the output achieved the task. The call's page again, or the part of it where htmx asks."""
     try:
+        is_second = request.POST.get("second") == "better"
         said = feedback.Said(
-            Verdict(request.POST.get("verdict", "")),
+            Verdict.BAD if is_second else Verdict(request.POST.get("verdict", "")),
             LabelSource.PERSON,
-            comment=request.POST.get("comment", "").replace("\0", "").strip()[:2000],
+            comment=SECOND if is_second else request.POST.get("comment", "").replace("\0", "").strip()[:2000],
         )
         found = feedback.targets(feedback.Match(request_id=request_id))
         feedback.give(found, said, by=actor(request))

@@ -1,17 +1,21 @@
-"""Rows 1 to 13, 16 and 17 of what the seeds ask of routing, each as a person would try it on the seeds' table."""
+"""Rows 1 to 17 of what the seeds ask of routing, each as a person would try it on the seeds' table."""
 
 import re
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
+from django.test import Client
 
-from routing import clients, document, drain, snapshot
+from routing import batches, clients, document, drain, people, snapshot
 from routing.audit import SYSTEM
+from routing.batches import running
 from routing.dispatch import Refused
 from routing.terms.fault import Fault
 from routing.terms.request import Ask
-from routing.terms.words import ErrorKind, Scope
+from routing.terms.words import ErrorKind, Group, Scope
 from tests.routing.capabilities.seeds import CLOUD, Seeds, models, rate_limit, skipped, take_down
 
 ROUTES = {  # the routing table that the seeds print, row by row; their "—" is nothing
@@ -235,6 +239,57 @@ def test_row_13_the_author_may_be_named_by_its_call(seeds):
     told = seeds.explain("code_review", author_call_id=call["request_id"])
     assert (models(told)[0], skipped(told, "sonnet")["reason"]) == ("codex", "same_as_author")
     assert seeds.refused({"task_type": "code_review", "author_model": "nobody"}, 422)["code"] == "unknown_author"
+
+
+async def test_row_14_a_second_providers_answer_is_stored_beside_the_first_which_it_never_hurts(scripted):
+    told = await scripted.dispatch("vibe_coding", second_opinion=True)
+    assert [(each.model, each.role) for each in told.attempts] == [("codex", "primary"), ("sonnet", "second_opinion")]
+    first, second = told.attempts
+    assert first.output_hash
+    assert second.output_hash
+    assert first.output_hash != second.output_hash, "they say different things"
+    (sonnet,) = (each.upstream_id for each in told.attempts if each.model == "sonnet")
+    scripted.adapter.script[sonnet] = Fault(ErrorKind.SERVER, "500", http_status=500)
+    failed = await scripted.dispatch("vibe_coding", second_opinion=True)
+    assert (failed.model, failed.second_opinion.answer, failed.used_fallback) == ("codex", None, False)
+
+
+@pytest.mark.parametrize("how", ["by the caller", "per task"])
+def test_row_14_both_are_told_by_the_call_and_side_by_side_on_its_page(seeds, how):
+    if how == "per task":
+        seeds.publish(routes=[{"task_type": "vibe_coding", "project": None, "second_opinion": True}])
+    told = seeds.dispatch("vibe_coding", **({} if how == "per task" else {"second_opinion": True}))
+    assert told["second_opinion"]["model"] == "sonnet"
+    assert drain.flush()
+    attempts = seeds.get(f"calls/{told['request_id']}")["attempts"]
+    assert [(each["model"], each["role"]) for each in attempts] == [("codex", "primary"), ("sonnet", "second_opinion")]
+    assert all(each["output_hash"] and each["output_chars"] for each in attempts)
+    assert told["output"] not in str(attempts), "hashes only"
+    page = person(Group.OPERATOR).get(f"/calls/{told['request_id']}/").content.decode()
+    assert "Second opinion" in page
+    assert "They differ" in page
+
+
+def test_row_15_code_is_generated_in_parallel_with_a_status_an_item_progress_and_cancel(seeds, monkeypatch):
+    monkeypatch.setattr(running, "_knowing", nullcontext)  # the test's transaction is its own
+    items = [{"task_type": "code_generation", "prompt": f"part {n}"} for n in range(20)]
+    first = seeds.post("batches", {"items": items, "concurrency": 4}, 202)
+    batches.run(first["id"])
+    told = seeds.get(f"batches/{first['id']}")
+    assert (told["status"], told["progress"], told["counts"]["done"]) == ("done", 1.0, 20)
+    assert {each["answer"]["model"] for each in told["items"]} == {"codex"}, "the scenario: batch → codex"
+    second = seeds.post("batches", {"items": items, "concurrency": 4}, 202)
+    cancelled = seeds.post(f"batches/{second['id']}/cancel", {})
+    assert (cancelled["status"], cancelled["counts"]["cancelled"]) == ("cancelled", 20)
+
+
+def person(group):
+    """The console, as one of the group uses it."""
+    user = get_user_model().objects.create_user(str(group))
+    people.put(user, group)
+    console = Client()
+    console.force_login(user)
+    return console
 
 
 def test_row_16_the_local_plan_is_seeded_and_serves_once_its_provider_is_on(seeds):
