@@ -64,9 +64,9 @@ def test_a_child_that_is_killed_leaves_its_message_to_the_next(worker: Worker, c
 
 def test_a_worker_that_is_told_to_stop_hands_the_rest_to_the_next(
     worker: Worker,
-    committed: Sender,
+    committed: Sender,  # noqa: F811
     broker: str,
-    tmp_path: Path,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     committed.double.will(then=answer(delay_s=0.5))
     number = committed.send(20, concurrency=4)
@@ -84,8 +84,8 @@ def test_a_worker_that_is_told_to_stop_hands_the_rest_to_the_next(
 
 def test_a_broker_that_is_away_keeps_the_rows_waiting_and_nobody_else(
     broker: str,
-    committed: Sender,
-    tmp_path: Path,  # noqa: F811
+    committed: Sender,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     real = urlsplit(broker)
     assert real.hostname
