@@ -7,7 +7,7 @@ import routing.terms.words
 
 
 class Migration(migrations.Migration):
-    dependencies = [("routing", "0008_prices")]
+    dependencies = [("routing", "0009_costs")]
 
     operations = [
         migrations.RemoveField("batch", "done"),  # counted over the items: two truths would drift apart
