@@ -140,19 +140,19 @@ def timed(work: Any, times: int) -> float:
     return round((time.perf_counter() - begun) / times * 1e6, 1)
 
 
-def publish(kind: str, base_url: str) -> str:
-    """Route the task "bench" to the upstream through a provider of this kind; a key to call with."""
+def publish(kind: str, base_url: str, task: str = "bench") -> str:
+    """Route the task to the upstream through a provider of this kind; a key to call with."""
     from routing import changes, clients
     from routing.audit import SYSTEM
 
-    slug = f"bench-{kind.replace('_', '-')}"
+    slug = f"{task}-{kind.replace('_', '-')}"
     changes.publish(
         {
             "providers": [{"slug": slug, "kind": kind, "base_url": base_url, "max_concurrency": 1000}],
             "credentials": [{"provider": slug, "name": "main", "kind": "api_key", "secret": "sk-bench"}],
             "models": [{"provider": slug, "slug": "m", "upstream_id": "bench", "price": {"input": "1", "output": "2"}}],
-            "task_types": [{"slug": "bench", "name": "Bench"}],
-            "routes": [{"task_type": "bench", "steps": [f"{slug}:m"]}],
+            "task_types": [{"slug": task, "name": task.capitalize()}],
+            "routes": [{"task_type": task, "steps": [f"{slug}:m"]}],
         },
         by=SYSTEM,
         reason="benchmark",

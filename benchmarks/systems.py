@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.dispatch import ROOT, free_port, process, publish, wait_for
@@ -70,7 +70,7 @@ def cortex(upstream: int, folder: Path) -> Iterator[System | None]:
     port = free_port()
     command = ("manage.py", "serve", "--bind", f"127.0.0.1:{port}", "--workers", "1")
     with process(*command) as server:
-        wait_for(port)
+        wait_for(port, 120)
         yield System(
             port,
             server.pid,
@@ -84,23 +84,10 @@ def cortex(upstream: int, folder: Path) -> Iterator[System | None]:
         )
 
 
-@contextmanager
-def native(upstream: int, folder: Path) -> Iterator[System | None]:
+def native(served: System) -> System:
     """The same server, asked over its own API: the SDK's lane."""
-    with cortex(upstream, folder) as served:
-        assert served is not None
-        yield System(
-            served.port,
-            served.pid,
-            "/api/v1/dispatch",
-            "/api/v1/dispatch",
-            served.headers,
-            served.stream_headers,
-            model="bench",
-            stream_model="bench-stream",
-            serving=served.serving,
-            is_native=True,
-        )
+    path, models = "/api/v1/dispatch", {"model": "bench", "stream_model": "bench-stream"}
+    return replace(served, path=path, stream_path=path, is_native=True, **models)
 
 
 @contextmanager
@@ -198,7 +185,6 @@ SYSTEMS = {
     "direct": direct,
     "nginx": nginx,
     "Cortex, relay": cortex,
-    "Cortex, native": native,
     "TensorZero": tensorzero,
     "Portkey": portkey,
     "LiteLLM": litellm,
