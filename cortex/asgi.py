@@ -6,6 +6,7 @@ Stock middleware costs more than half of a plain async view, and an API that kno
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from cortex.environment import ensure_database
@@ -21,7 +22,7 @@ from django.conf import settings  # noqa: E402
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 
 from cortex import lifespan  # noqa: E402
-from cortex.errors import body  # noqa: E402
+from cortex.errors import body, refused  # noqa: E402
 from cortex.inloop import ApiHandler, LoopHandler  # noqa: E402
 from routing import doors  # noqa: E402
 
@@ -61,7 +62,10 @@ async def _bounded(handler: App, scope: Scope, receive: Receive, send: Send, *, 
     `is_plain`: what was announced is not counted again, for the server holds a client to it.
     """
     limit = settings.SIZE_LIMIT_BYTES
-    announced = dict(scope["headers"]).get(b"content-length", b"")
+    headers = dict(scope["headers"])
+    if b"idempotency-key" in headers:
+        handler = partial(doors.once, handler, native=refused)
+    announced = headers.get(b"content-length", b"")
     if is_plain and announced.isdigit() and int(announced[:20]) <= limit:
         await handler(scope, receive, send)
         return

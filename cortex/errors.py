@@ -19,6 +19,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from cortex.strict import Malformed, NotAnObject, UnsupportedMedia
+from routing.doors.refusal import Refusal
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,13 @@ def body(
     if details is not None:
         error["details"] = details
     return {"error": error}
+
+
+def refused(refusal: Refusal) -> dict[str, Any]:
+    """The error body of what was refused before Django."""
+    named, waits = refusal.request_id, refusal.retry_after_s is not None
+    details = refusal.details or None
+    return body(refusal.status, refusal.message, code=refusal.code, request_id=named, retryable=waits, details=details)
 
 
 def answer(status: int, message: str, *, retry_after_s: float | None = None, **parts: Any) -> JsonResponse:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from routing import drain, recorder, snapshot
+from routing import drain, idempotency, recorder, snapshot
 from routing.credentials import background as renewals
 from routing.dispatch import opinion
 from routing.providers import registry
@@ -35,6 +35,8 @@ async def run(receive: Receive, send: Send) -> None:
 async def start() -> None:
     await asyncio.to_thread(snapshot.start_background)
     drain.start_background()
+    await idempotency.in_thread(idempotency.begin)
+    await asyncio.to_thread(idempotency.close)  # a worker that no key is sent to holds no connection for it
     renewals.start()
     # A full collection over all of Django's and the SDKs' objects stalls the loop for 80-100 ms. They live for ever: take them out.
     gc.collect()
@@ -46,6 +48,8 @@ async def stop() -> None:
     await opinion.settled()
     await registry.close_all()
     await asyncio.to_thread(renewals.stop)
+    await asyncio.to_thread(idempotency.close)
     await asyncio.to_thread(drain.stop_background, flush=True)
     await asyncio.to_thread(snapshot.stop_background)
     recorder.close()
+    idempotency.let_go()

@@ -137,6 +137,11 @@ DATABASES: dict[str, dict[str, Any]] = {
         },
     }
 }
+_host = DATABASES["default"]["OPTIONS"].get("host") or DATABASES["default"].get("HOST") or ""
+# Whether every process that dispatches has this data dir. Then Idempotency-Keys are claimed in it too, and are served while PostgreSQL is away.
+SINGLE_HOST: bool = env.bool(
+    "CORTEX_SINGLE_HOST", default=TRIAL or _host.startswith("/") or _host in ("", "localhost", "127.0.0.1", "::1")
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Evidence, nights and weeks are UTC; people read CORTEX_TIME_ZONE.

@@ -9,8 +9,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
-from routing import batches, budgets, jobs, lifecycle, notifications, prices, usage
-from routing.models import IdempotencyClaim
+from routing import batches, budgets, idempotency, jobs, lifecycle, notifications, prices, usage
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +80,7 @@ def notify() -> None:
 def drop_expired() -> None:
     """Claims of idempotent calls, sessions of people and usage readings that are past their time."""
     now = timezone.now()
-    IdempotencyClaim.objects.filter(expires_at__lt=now).delete()
+    idempotency.purge(now)
     Session.objects.filter(expire_date__lt=now).delete()
     usage.prune(now)
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from routing import circuits, recorder, snapshot
 from routing.attempt import Tried
 from routing.clients import Caller
-from routing.dispatch import records, refusals
+from routing.dispatch import keyed, records, refusals
 from routing.dispatch.bulkheads import Busy
 from routing.dispatch.ledger import Ledger
 from routing.dispatch.lineup import Lineup
@@ -27,7 +27,7 @@ from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate
 from routing.terms.event import Relayed, StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
 from routing.terms.fault import Fault
-from routing.terms.ids import item_of, uuid7
+from routing.terms.ids import item_of
 from routing.terms.record import Intent
 from routing.terms.request import Ask, Request, Timeouts
 from routing.terms.words import ProviderKind, Role, SkipReason, Status
@@ -60,7 +60,7 @@ class Call:
         self.known = known = _known()
         self.ask, self.request, self.caller, self.facts, self.streams = ask, request, caller, facts, streams
         self.started_at, self.begun = datetime.now(UTC), time.perf_counter()
-        self.id = facts.id or uuid7(self.started_at)
+        self.id = facts.id or keyed.id_of(self.started_at)
         self.plan = known.plan(ask, self.started_at)
         self.route, _ = route_of(known.table, ask)
         of_route = self.route is not None and self.route.second_opinion and not ask.is_observed
@@ -83,6 +83,7 @@ class Call:
             self.request = self.request.whole()
         try:
             self.ledger.start()
+            keyed.begun(self.id, self.ledger.attempts)
         except recorder.Full as error:
             raise Refused(
                 503, "recording_unavailable", f"The call cannot be recorded: {error}", retryable=True, retry_after_s=5

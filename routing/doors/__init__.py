@@ -5,5 +5,6 @@
 """
 
 from routing.doors.front import application
+from routing.doors.once import once
 
-__all__ = ["application"]
+__all__ = ["application", "once"]

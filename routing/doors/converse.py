@@ -50,8 +50,6 @@ async def refuse(exchange: Exchange, wire: Wire, refusal: Refusal) -> None:
 
 def _meant(heard: Heard, exchange: Exchange, caller: Caller) -> tuple[Ask, Facts]:
     asked, raw = heard.told, heard.raw
-    if exchange.header("idempotency-key") is not None:
-        raise Refused(400, "not_served", "Idempotency-Key is not served yet: leave the header out.")
     if asked.pins is not None:
         raise Unreadable("previous_response_id", "answers are not stored here: send the conversation whole")
     known = snapshot.fresh()

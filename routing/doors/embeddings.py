@@ -42,8 +42,6 @@ async def embed(exchange: Exchange) -> None:
 
 def _meant(asked: AskedEmbedding, exchange: Exchange, caller: Caller) -> tuple[Ask, Facts]:
     """As for a conversation, but a mapping or default that means a task in words says nothing of vectors."""
-    if exchange.header("idempotency-key") is not None:
-        raise dispatch.Refused(400, "not_served", "Idempotency-Key is not served yet: leave the header out.")
     known = snapshot.fresh()
     table = known.table
     of_vectors = replace(

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from routing.models._fields import slug, word
-from routing.terms.words import ClientMode
+from routing.terms.words import ClaimState, ClientMode
 
 
 class Client(models.Model):
@@ -47,15 +47,15 @@ class ClientKey(models.Model):
 
 
 class IdempotencyClaim(models.Model):
-    """One Idempotency-Key of one client key: running, done with its encrypted replay, or unknown after a crash."""
+    """One Idempotency-Key of one client key. Nothing here tells what was asked or answered to who does not hold that key."""
 
     key = models.ForeignKey(ClientKey, models.CASCADE)
     idempotency_key = models.CharField(max_length=255)
-    body_sha256 = models.CharField(max_length=64)
-    call_id = models.UUIDField()
-    state = models.CharField(max_length=12)  # running, done, unknown
-    replay = models.BinaryField(null=True, blank=True)  # under a key derived from the client's own
-    owner = models.CharField(max_length=120, blank=True)  # the spool segment of the process that runs it
+    body_mac = models.CharField(max_length=64)  # of the request, under a key derived from the client's own
+    call_id = models.UUIDField()  # the claim names the call before it is made
+    state = word(ClaimState)
+    replay = models.BinaryField(null=True, blank=True)  # sealed likewise; null in a done one: it was too large to keep
+    owner = models.CharField(max_length=120, blank=True)  # "host/file": whoever holds the file's lock runs the call
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(db_index=True)
 

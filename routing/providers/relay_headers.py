@@ -13,6 +13,8 @@ _DROPPED = frozenset(
         *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te"),
         *("trailer", "transfer-encoding", "upgrade", "expect", "host", "content-length", "content-encoding"),
         *("accept-encoding", "cookie", "forwarded", "via", "x-real-ip"),
+        # It names a call of Cortex, which may be several of a provider's, and none of theirs is that call again.
+        "idempotency-key",
     )
 )
 _DROPPED_PREFIXES = ("x-cortex-", "x-forwarded-")

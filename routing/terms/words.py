@@ -63,6 +63,15 @@ class ErrorKind(StrEnum):
     CONFIG = "config"  # no usable credential, a base_url that is refused
 
 
+class ClaimState(StrEnum):
+    """What became of the call of an Idempotency-Key."""
+
+    RUNNING = "running"
+    DONE = "done"
+    UNKNOWN = "unknown"  # its process died in the middle of it
+    RELEASED = "released"  # no provider did any work: on its way out of the table, and never read from there
+
+
 class SkipReason(StrEnum):
     """Why a model of the table is not among the candidates."""
 

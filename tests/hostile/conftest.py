@@ -1,6 +1,7 @@
 """The seeds' table, simulated, with a key that may everything: what a stranger or a hurried person then sends."""
 
 import pytest
+from asgiref.sync import sync_to_async
 
 from routing import snapshot
 from tests.hostile.front import Request, answers
@@ -24,5 +25,7 @@ class Api:
 def api(seeded: str, monkeypatch: pytest.MonkeyPatch) -> Api:  # noqa: F811
     for module in ("callers", "api.dispatch"):  # the connection is the test's
         monkeypatch.setattr(f"routing.{module}.close_old_connections", lambda: None)
+    monkeypatch.setattr("routing.idempotency.rows.close_old_connections", lambda: None)
+    monkeypatch.setattr("routing.doors.once.in_thread", sync_to_async)
     snapshot.fresh()
     return Api(seeded)

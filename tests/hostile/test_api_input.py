@@ -7,7 +7,7 @@ import pytest
 
 from routing.models import Call, Revision
 from tests.hostile.conftest import Api
-from tests.hostile.front import KIND, Request, answers
+from tests.hostile.front import KIND, Request, answers, post
 
 WRITES = (
     "/dispatch",
@@ -118,10 +118,36 @@ def test_metadata_carries_no_line_ends(api: Api) -> None:
         assert (answer.status, answer.error["code"]) == (422, "invalid"), metadata
 
 
-def test_an_idempotency_key_is_not_silently_ignored(api: Api) -> None:
-    for value in (b"a", b"", b"\xff"):
-        answer = api.ask("POST", "/dispatch", json.dumps(CALL).encode(), (b"idempotency-key", value))
-        assert (answer.status, answer.error["code"]) == (422, "not_served")
+@pytest.mark.parametrize(
+    "value", [b"", b" ", b"a b", b"a" * 256, b"\x00", b"a\r\nb", b"\x7f", b"\xff", "é".encode(), b"a\tb"]
+)
+def test_an_idempotency_key_that_is_none_is_refused_by_every_door(api: Api, value: bytes) -> None:
+    answer = api.ask("POST", "/dispatch", json.dumps(CALL).encode(), (b"idempotency-key", value))
+    assert (answer.status, answer.error["code"]) == (400, "invalid_idempotency_key")
+    for path in ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/embeddings"):
+        answer = answers([post(path, {}, api.key, (b"idempotency-key", value))])[0]
+        assert answer.status == 400
+        assert "Idempotency-Key must be" in json.loads(answer.content)["error"]["message"]
+
+
+def test_two_idempotency_keys_are_none(api: Api) -> None:
+    pairs = ((b"idempotency-key", b"a"), (b"idempotency-key", b"a"))
+    answer = api.ask("POST", "/dispatch", json.dumps(CALL).encode(), *pairs)
+    assert (answer.status, answer.error["code"]) == (400, "invalid_idempotency_key")
+
+
+def test_an_idempotency_key_of_any_visible_bytes_is_taken(api: Api) -> None:
+    for value in (b"!", b"~" * 255, b"a" * 255, b'"quoted"', b"../../etc/passwd", b"%00", b"'; DROP TABLE x; --"):
+        first, again = (
+            api.ask("POST", "/dispatch", json.dumps(CALL).encode(), (b"idempotency-key", value)) for _ in range(2)
+        )
+        assert (first.status, again.status, again.content) == (200, 200, first.content), value
+        assert again.headers[b"idempotent-replayed"] == b"true"
+
+
+def test_an_idempotency_key_means_nothing_where_nothing_is_dispatched(api: Api) -> None:
+    for method, target, body in (("GET", "/status", None), ("POST", "/route/explain", json.dumps(CALL).encode())):
+        assert api.ask(method, target, body, (b"idempotency-key", b"\xff")).status == 200
 
 
 @pytest.mark.parametrize(

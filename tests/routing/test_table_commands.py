@@ -113,7 +113,7 @@ def test_expired_claims_go_and_others_stay() -> None:
         IdempotencyClaim.objects.create(
             key=key,
             idempotency_key=name,
-            body_sha256="",
+            body_mac="",
             call_id="00000000-0000-7000-8000-000000000000",
             state="done",
             expires_at=expires_at,

@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 
 from cortex.asgi import application
+from routing import idempotency
 from routing.providers.registry import close_all
 
 
@@ -32,6 +33,8 @@ def serving() -> Iterator[str]:
         server.should_exit = True
         thread.join(30)
         listener.close()
+        idempotency.close()
+        idempotency.let_go()
 
 
 @pytest.fixture

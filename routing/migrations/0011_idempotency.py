@@ -1,0 +1,22 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("routing", "0008_prices")]
+
+    operations = [
+        migrations.RenameField("idempotencyclaim", "body_sha256", "body_mac"),
+        migrations.AlterField(
+            "idempotencyclaim",
+            "state",
+            models.CharField(
+                choices=[
+                    ("running", "running"),
+                    ("done", "done"),
+                    ("unknown", "unknown"),
+                    ("released", "released"),
+                ],
+                max_length=24,
+            ),
+        ),
+    ]
