@@ -50,8 +50,9 @@ def verdict(keyed: Keyed, status: int | None) -> Verdict:
     """`status` is that of the answer; None when it never came to its end."""
     if keyed.attempts is None:
         return Verdict.RELEASE
-    if status is None or status == 500:  # Cortex itself failed, perhaps while a provider was answering
-        return Verdict.UNKNOWN
+    is_providers = bool(keyed.attempts) and keyed.attempts[-1].http_status == status
+    if status is None or (status == 500 and not is_providers):
+        return Verdict.UNKNOWN  # Cortex itself failed, perhaps while a provider was answering
     if status < 400 or any(map(_may_have_worked, keyed.attempts)):
         return Verdict.KEEP
     return Verdict.KEEP if keyed.attempts and status in _OF_THE_REQUEST else Verdict.RELEASE
