@@ -23,7 +23,7 @@ from routing.policy import resolve
 from routing.terms.words import Scope, TaskKind
 
 router = Router(tags=["dispatch"])
-# Looked at before Django is: `routing.doors.once` stands around this operation and the wires.
+# Looked at before Django is: `routing.doors.idempotent` stands around this operation and the wires.
 IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",

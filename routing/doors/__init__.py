@@ -5,6 +5,6 @@
 """
 
 from routing.doors.front import application
-from routing.doors.once import once
+from routing.doors.idempotent import once
 
 __all__ = ["application", "once"]

@@ -85,7 +85,7 @@ async def _read(exchange: Exchange, receive: Receive) -> _Request:
     caller, key = await exchange.caller(Scope.DISPATCH), presented_key(exchange.header) or ""
     word = _word(exchange)
     body = await _whole(receive)
-    vault = await in_thread(Vault, key)
+    vault = Vault(key)
     owner = await in_thread(idempotency.this_process)
     now = datetime.now(UTC)
     mac = vault.mac(_asked(exchange, body))
