@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("routing", "0009_costs")]
+    dependencies = [("routing", "0010_batches")]
 
     operations = [
         migrations.RenameField("idempotencyclaim", "body_sha256", "body_mac"),
