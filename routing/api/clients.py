@@ -1,5 +1,7 @@
 """Clients and their keys over HTTP. They are no part of the table's revisions, but writes name one all the same."""
 
+import time
+from collections.abc import Mapping as Map
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
@@ -7,17 +9,19 @@ from django.utils import timezone
 from ninja import Router, Status
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from routing import changes, clients
+from routing import changes, clients, limits
 from routing.api import lists
 from routing.api.auth import key_auth
 from routing.api.errors import ApiError
 from routing.document.fields import Count, Line, ModelName, Sentence, Slug, Usd
 from routing.document.table import problems_of
+from routing.limits import Measure
 from routing.models import Client
 from routing.terms.words import ClientMode, Scope
 from routing.versions import current_revision
 
 router = Router(tags=["clients"])
+Used = Map[tuple[str, Measure], int]
 MADE = {201: dict[str, Any]}
 
 
@@ -54,7 +58,8 @@ class KeyForm(BaseModel):
     budget_usd: Annotated[Usd, Field(gt=0)] | None = None
 
 
-def _told(row: Client) -> dict[str, Any]:
+def _told(row: Client, used: Used) -> dict[str, Any]:
+    """`last_minute` is counted where there is a limit, over all workers, as they last told."""
     return {
         "slug": row.slug,
         "name": row.name,
@@ -65,6 +70,10 @@ def _told(row: Client) -> dict[str, Any]:
         "mapping": [{"requested": rule.requested, "task_type": rule.task_type.slug} for rule in row.mapping.all()],
         "requests_per_minute": row.requests_per_minute,
         "tokens_per_minute": row.tokens_per_minute,
+        "last_minute": {
+            "requests": None if row.requests_per_minute is None else used.get((row.slug, Measure.REQUESTS), 0),
+            "tokens": None if row.tokens_per_minute is None else used.get((row.slug, Measure.TOKENS), 0),
+        },
         "enabled": row.enabled,
         "keys": [
             {
@@ -81,7 +90,8 @@ def _told(row: Client) -> dict[str, Any]:
 
 def _all() -> dict[str, dict[str, Any]]:
     rows = Client.objects.select_related("project", "default_task_type")
-    return {row.slug: _told(row) for row in rows.prefetch_related("mapping__task_type", "keys")}
+    used = limits.usage(time.time())
+    return {row.slug: _told(row, used) for row in rows.prefetch_related("mapping__task_type", "keys")}
 
 
 def _one(slug: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from routing.attempt import Progress, Tried, attempt, streamed
 from routing.clients import Caller
 from routing.dispatch.bulkheads import Busy, bulkhead
 from routing.dispatch.call import NO_FACTS, Call, Facts, Over, Told
+from routing.dispatch.limits import let_in
 from routing.dispatch.outcome import Result, at_its_deadline, broken
 from routing.providers.registry import lane_for
 from routing.terms.candidate import Candidate
@@ -29,6 +30,7 @@ async def dispatch(ask: Ask, request: Request, caller: Caller, facts: Facts = NO
     the first candidate must be told and that cannot be read.
     """
     call = Call(ask, request, caller, facts, streams=False)
+    call.ledger.held = await let_in(caller, ask, writes=over is None)
     with call.written():
         for candidate in call.turns():
             try:
@@ -50,6 +52,7 @@ async def stream(ask: Ask, request: Request, caller: Caller, facts: Facts = NO_F
     has gone away: the provider's work ends, and the call is `cancelled`.
     """
     call = Call(ask, request, caller, facts, streams=True)
+    call.ledger.held = await let_in(caller, ask)
     with call.written():
         for candidate in call.turns():
             tried: Tried | None = None

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from routing import circuits, recorder
 from routing.attempt import Tried
-from routing.dispatch import metrics, records
+from routing.dispatch import limits, metrics, records
 from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate, Plan
 from routing.terms.record import AttemptRecord, Intent, Outcome
@@ -17,6 +17,7 @@ class Ledger:
 
     def __init__(self, known: Snapshot, plan: Plan, intent: Intent) -> None:
         self.attempts: list[AttemptRecord] = []
+        self.held: limits.Held | None = None  # of the client's tokens a minute
         self._known, self._plan, self._intent = known, plan, intent
         self._outcome: Outcome | None = None
 
@@ -69,6 +70,7 @@ class Ledger:
         """Write down how the call ended, before its caller is told. What comes after the end changes nothing."""
         if self._outcome is not None:
             return
+        limits.settle(self.held, self.attempts)
         metrics.calls(self._intent.task_type, status).inc()
         self._outcome = Outcome(
             id=self._intent.id,

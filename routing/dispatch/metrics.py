@@ -8,6 +8,7 @@ CALLS = Counter("cortex_calls", "Dispatched calls by how they ended.", ["task_ty
 ATTEMPTS = Counter(
     "cortex_attempts", "Provider tries by how they ended.", ["provider", "model", "status", "error_kind"]
 )
+REFUSED = Counter("cortex_refused", "Calls over their client's limit, by what it limits.", ["client", "measure"])
 SECONDS = Histogram(
     "cortex_attempt_seconds",
     "How long a provider took to answer.",

@@ -4,7 +4,7 @@ from routing.models.alerts import Alert
 from routing.models.audit import AuditEvent, AuditHead
 from routing.models.budgets import Budget, BudgetStep, Lease
 from routing.models.calls import Attempt, Call, ImportFile, Label, WorkItem
-from routing.models.clients import Client, ClientKey, IdempotencyClaim, ModelMapping
+from routing.models.clients import Client, ClientKey, IdempotencyClaim, LimitPool, ModelMapping
 from routing.models.exploration import Exploration
 from routing.models.jobs import Batch, BatchItem, JobRun
 from routing.models.quotas import Curve, Quota, UsageAlert, UsageReading
@@ -46,6 +46,7 @@ __all__ = [
     "JobRun",
     "Label",
     "Lease",
+    "LimitPool",
     "Model",
     "ModelMapping",
     "Price",

@@ -46,6 +46,19 @@ class ClientKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
 
 
+class LimitPool(models.Model):
+    """What all processes together use of one client's limit: units by the second of the last minute, and what each may use unasked."""
+
+    client = models.ForeignKey(Client, models.CASCADE, related_name="pools")
+    measure = models.CharField(max_length=12)  # "requests" or "tokens"
+    slots = models.JSONField(default=dict)  # {second since 1970: units}
+    holds = models.JSONField(default=dict)  # {process: [units, told at, is hungry]}
+    told_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["client", "measure"], name="limit_pool_of")]
+
+
 class IdempotencyClaim(models.Model):
     """One Idempotency-Key of one client key. Nothing here tells what was asked or answered to who does not hold that key."""
 

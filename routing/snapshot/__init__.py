@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 
-from routing import budgets, circuits, clients, credentials, quotas, usage
+from routing import budgets, circuits, clients, credentials, limits, quotas, usage
 from routing.clients import Caller
 from routing.credentials import Access
 from routing.models import Provider as ProviderRow
@@ -227,6 +227,7 @@ def forget() -> None:
     global _current
     _current = None
     circuits.forget()
+    limits.forget()
 
 
 def _health(read: Health) -> Health:

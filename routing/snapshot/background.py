@@ -1,13 +1,14 @@
-"""The thread that keeps a process's snapshot: polls, reads anew, writes what was learned, claims probes."""
+"""The thread that keeps a process's snapshot: polls, reads anew, writes what was learned, claims probes, shares limits."""
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from routing import circuits
+from routing import circuits, limits
 
 POLL_S = 0.4
 AWAY_S = 1.0  # between two tries while PostgreSQL is away
@@ -28,10 +29,12 @@ class _Refresher:
         try:
             circuits.write_pending()
             circuits.claim_probes(datetime.now(UTC))
+            limits.exchange(time.time())
             self.refresh()
         except (DatabaseError, InterfaceError) as error:
             self._say_away(error)
             circuits.claim_probes(datetime.now(UTC), alone=True)
+            limits.away()
             connection.close()
         except Exception:  # the thread must live: without it the process would route by an old table for ever
             logger.exception("The snapshot could not be refreshed")
@@ -74,6 +77,7 @@ def start(refresh: Callable[[], None]) -> None:
         _refresher.tick()
         connection.close()
         circuits.on_change(_refresher.wake.set)
+        limits.on_change(_refresher.wake.set)
         _refresher.thread.start()
 
 
@@ -84,6 +88,7 @@ def stop() -> None:
         refresher, _refresher = _refresher, None
     if refresher is not None:
         circuits.on_change(lambda: None)
+        limits.on_change(None)
         refresher.stopping = True
         refresher.wake.set()
         refresher.thread.join(timeout=10)

@@ -1,0 +1,30 @@
+"""Limits of clients, shared by all processes."""
+
+import django.db.models.deletion
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("routing", "0008_prices")]
+
+    operations = [
+        migrations.CreateModel(
+            name="LimitPool",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("measure", models.CharField(max_length=12)),
+                ("slots", models.JSONField(default=dict)),
+                ("holds", models.JSONField(default=dict)),
+                ("told_at", models.DateTimeField()),
+                (
+                    "client",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="pools", to="routing.client"
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [models.UniqueConstraint(fields=("client", "measure"), name="limit_pool_of")],
+            },
+        ),
+    ]
