@@ -1,6 +1,8 @@
 """Requests and tokens per minute of a client: counted, settled, shared by processes through PostgreSQL."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -104,17 +106,17 @@ class Process:
         self.here = limits._Here()
         self.here.wake = lambda: None
 
-    def __enter__(self) -> None:
-        self.before, limits._here = limits._here, self.here
-
-    def __exit__(self, *_: object) -> None:
-        limits._here = self.before
+    @contextmanager
+    def runs(self) -> Iterator[None]:
+        before, limits._here = limits._here, self.here
+        yield
+        limits._here = before
 
 
 def take(process: Process, times: int, limit: int, now: float) -> int:
     """Of so many calls at once, how many are let in. The process asks the pool whenever it must, and its thread goes its rounds."""
     given = 0
-    with process:
+    with process.runs():
         for _ in range(times):
             for _ in range(3):
                 verdict = limits.take("ci", {Measure.REQUESTS: (limit, 1)}, now)
@@ -136,7 +138,7 @@ def test_processes_share_a_limit_through_postgresql_and_never_pass_it() -> None:
     assert sum(given) == 100
     pool = LimitPool.objects.get()
     for process in three:
-        with process:
+        with process.runs():
             limits.exchange(now)
     assert limits.usage(now) == {("ci", Measure.REQUESTS): 100}
     assert len(pool.holds) == 3
@@ -157,7 +159,7 @@ def test_what_could_not_be_told_is_told_later(monkeypatch: pytest.MonkeyPatch) -
     def lost(*_: object, **how: object) -> None:
         raise OperationalError("the server closed the connection")
 
-    with process:
+    with process.runs():
         with monkeypatch.context() as patched:
             patched.setattr(LimitPool, "save", lost)
             with pytest.raises(OperationalError):
@@ -175,7 +177,7 @@ def test_a_client_that_was_deleted_meanwhile_disturbs_nobody() -> None:
 
 
 async def test_a_pool_that_does_not_answer_in_time_is_not_waited_for() -> None:
-    with Process():
+    with Process().runs():
         assert await let(caller(1), Ask("talk"), 2) == [200, 429]
 
 
@@ -183,7 +185,7 @@ def test_the_api_shows_a_clients_limits_and_what_it_used_of_them(seeded: str) ->
     clients.save_client("ci", {"requests_per_minute": 1}, by=SYSTEM)
     process = Process()
     assert take(process, 1, 1, time.time()) == 1
-    with process:
+    with process.runs():
         limits.exchange(time.time())
     told = Browser().get("/api/v1/clients/ci", headers={"X-Cortex-Key": seeded}).json()
     assert (told["requests_per_minute"], told["tokens_per_minute"]) == (1, None)
