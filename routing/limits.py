@@ -6,21 +6,19 @@ among the processes that used the pool last, and never more than the limit with 
 """
 
 import asyncio
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from uuid import uuid4
 
 from django.db import connection, transaction
 
 from routing.models import LimitPool
 from routing.policy import limits
 from routing.policy.limits import Hold, Meter, Pool, Slots, Verdict
+from routing.terms.ids import process_name
 
 ASK_S = 1.0  # a call waits no longer for the pool
 AGAIN_S = 0.1  # between two questions to the pools, however many wait
@@ -53,7 +51,7 @@ class _Here:
         self.wake: Callable[[], None] | None = None  # of the thread that asks; None: there is none
         self.is_away = False
         self.asked_at = 0.0
-        self.name = f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid4().hex[:8]}"
+        self.name = process_name()
 
 
 _here = _Here()

@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
-from routing import batches, budgets, idempotency, jobs, lifecycle, notifications, prices, usage
+from routing import batches, budgets, circuits, idempotency, jobs, lifecycle, notifications, prices, usage
 
 log = logging.getLogger(__name__)
 
@@ -78,11 +78,12 @@ def notify() -> None:
 
 
 def drop_expired() -> None:
-    """Claims of idempotent calls, sessions of people and usage readings that are past their time."""
+    """Claims of idempotent calls, sessions of people, usage readings and what dead processes told that are past their time."""
     now = timezone.now()
     idempotency.purge(now)
     Session.objects.filter(expire_date__lt=now).delete()
     usage.prune(now)
+    circuits.prune(now)
 
 
 def purge_batches() -> None:

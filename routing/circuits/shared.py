@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from routing.circuits.writing import Cooling, Served
 from routing.policy.circuit import Circuit
 from routing.policy.health import Rest
+from routing.policy.retries import Retries
 from routing.terms.fault import Fault
+from routing.terms.ids import process_name
 
 Write = Callable[[], None]
 
@@ -25,8 +27,14 @@ class Shared:
     """One process's view, guarded by one lock that is never held while anything is waited for."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
         self.version = 0  # moves with every change that a plan could notice
+        self.wake: Callable[[], None] = lambda: None  # of the thread that writes
+        self.begin()
+
+    def begin(self) -> None:
+        """Know nothing."""
+        self.lock = threading.Lock()
+        self.version += 1
         self.cooldowns: dict[Cooling, Rest] = {}
         self.circuits: dict[Served, Circuit] = {}
         self.not_ready: dict[tuple[str, str], str] = {}
@@ -35,9 +43,18 @@ class Shared:
         self.unwritten: dict[tuple[str, ...], Write] = {}
         self.streaks: dict[Served, Streak] = {}
         self.answered: set[Served] = set()  # since the streaks were last counted
-        self.wake: Callable[[], None] = lambda: None  # of the thread that writes
+        self.last: dict[Served, Streak] = {}  # the last failure of each, whatever came after it
+        self.told: dict[
+            Served, tuple[int, int, float]
+        ] = {}  # (calls, failures, when) of the last 30 s, as others know it
+        self.watched: set[Served] = set()  # that failed in other processes in the last 30 s
+        self.retries = Retries()
+        self.process = process_name()
 
     def changed(self, key: tuple[str, ...], write: Write) -> None:
         self.version += 1
         self.unwritten[key] = write
         self.wake()
+
+
+here = Shared()

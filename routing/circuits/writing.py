@@ -1,7 +1,7 @@
 """What a process has learned, written to PostgreSQL. Each is one compare-and-set: a later deadline stands, news is told once."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
@@ -19,6 +19,7 @@ from routing.versions import bump_state
 Cooling = tuple[str, str, str]  # provider, credential, model or ""
 Served = tuple[str, str]  # provider, model
 
+PROBE_LEASE_S = 30.0  # a worker that took the probe and died gives it up after that
 CLOSED = {"state": CircuitState.CLOSED, "failures": 0, "openings": 0, "retry_at": None, "probe_until": None}
 
 _OPEN = """
@@ -64,6 +65,19 @@ def write_open(served: Served, circuit: Circuit, fault: Fault, now: datetime) ->
 def write_closed(served: Served) -> None:
     CircuitRow.objects.filter(provider=served[0], model=served[1]).update(**CLOSED)
     alerts.resolve_about("circuit", f"model:{served[0]}:{served[1]}")
+
+
+def claim(served: Served, now: datetime) -> bool:
+    """Take the probe of a circuit that may be tried again; False when another process holds it."""
+    free = Q(probe_until=None) | Q(probe_until__lt=now)
+    rows = CircuitRow.objects.exclude(state=CircuitState.CLOSED).filter(free, provider=served[0], model=served[1])
+    lease = now + timedelta(seconds=PROBE_LEASE_S)
+    return rows.filter(retry_at__lte=now).update(state=CircuitState.HALF_OPEN, probe_until=lease) == 1
+
+
+def free_probe(served: Served) -> None:
+    half_open = CircuitRow.objects.filter(provider=served[0], model=served[1], state=CircuitState.HALF_OPEN)
+    half_open.update(state=CircuitState.OPEN, probe_until=None)
 
 
 def count_failures(served: Served, failures: int) -> tuple[int, bool]:

@@ -1,8 +1,10 @@
-"""One provider's slowness stays its own: at most so many calls of it at a time, at most as many waiting, none for long."""
+"""One provider's slowness stays its own: at most so many calls of it at a time, at most so many waiting, none for long.
+
+Of this process: with several workers a provider gets that many from each.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import deque
 from weakref import WeakKeyDictionary
 
 WAIT_S = 2.0  # after that a call is better told to come back
@@ -13,43 +15,76 @@ class Busy(Exception):
 
 
 class Bulkhead:
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.waiting = 0
-        self._places = asyncio.Semaphore(capacity)
+    def __init__(self, capacity: int, queue: int) -> None:
+        self.capacity, self.queue = capacity, queue
+        self.taken = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """A place among the calls on their way. Raises Busy at once when too many wait, or after WAIT_S."""
-        if self._places.locked():
-            await self._wait()
-        else:
-            await self._places.acquire()
-        try:
-            yield
-        finally:
-            self._places.release()
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
 
-    async def _wait(self) -> None:
-        if self.waiting >= self.capacity:
+    def place(self) -> "_Place":
+        """A place among the calls on their way, while the block runs. Raises Busy at once when too many wait, or after WAIT_S."""
+        return _Place(self)
+
+    async def enter(self) -> None:
+        if self.taken < self.capacity and not self._waiting:
+            self.taken += 1
+            return
+        if len(self._waiting) >= self.queue:
             raise Busy
-        self.waiting += 1
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
         try:
             async with asyncio.timeout(WAIT_S):
-                await self._places.acquire()
-        except TimeoutError:
-            raise Busy from None
-        finally:
-            self.waiting -= 1
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self.leave()  # its turn came as it gave up
+            elif turn in self._waiting:
+                self._waiting.remove(turn)
+            if isinstance(error, TimeoutError):
+                raise Busy from None
+            raise
+
+    def leave(self) -> None:
+        self.taken -= 1
+        self.let_in()
+
+    def let_in(self) -> None:
+        """Those who wait, as far as there are places: in the order in which they came."""
+        while self._waiting and self.taken < self.capacity:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self.taken += 1
+                turn.set_result(None)
+
+
+class _Place:
+    __slots__ = ("_bulkhead",)
+
+    def __init__(self, bulkhead: Bulkhead) -> None:
+        self._bulkhead = bulkhead
+
+    async def __aenter__(self) -> None:
+        await self._bulkhead.enter()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._bulkhead.leave()
 
 
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Bulkhead]] = WeakKeyDictionary()
 
 
-def bulkhead(provider: str, capacity: int) -> Bulkhead:
-    """The provider's, in the running loop. A changed capacity begins a new one; calls on their way leave by the old."""
+def bulkhead(provider: str, capacity: int, queue: int | None = None) -> Bulkhead:
+    """The provider's, in the running loop; `queue` None: as many may wait as may be on their way. New numbers hold at once."""
+    queue = capacity if queue is None else queue
     bulkheads = _by_loop.setdefault(asyncio.get_running_loop(), {})
     found = bulkheads.get(provider)
-    if found is None or found.capacity != capacity:
-        found = bulkheads[provider] = Bulkhead(capacity)
+    if found is None:
+        found = bulkheads[provider] = Bulkhead(capacity, queue)
+    elif found.capacity != capacity or found.queue != queue:
+        found.capacity, found.queue = capacity, queue
+        found.let_in()
     return found

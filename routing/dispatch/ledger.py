@@ -51,6 +51,7 @@ class Ledger:
         model, endpoint = self._known.table.models.get(candidate.key), self._known.endpoint(candidate)
         is_callers = candidate.credential_kind is CredentialKind.CALLER
         if is_callers and tried.fault.kind is ErrorKind.AUTH:
+            circuits.give_back(candidate)
             return tried  # the client's own affair: nothing here stops being ready
         circuits.note(
             candidate,
@@ -59,6 +60,7 @@ class Ledger:
             quota=model.quota if model and not is_callers else None,
             now=datetime.now(UTC),
             secret=endpoint.secret if endpoint else None,
+            begun_at=tried.started_at,
         )
         return tried
 

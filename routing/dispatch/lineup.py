@@ -3,6 +3,7 @@
 A plan cannot know it, because it changes within the call. Whoever is left out is remembered with the reason: nobody is dropped in silence.
 """
 
+import time
 from collections.abc import Iterator
 
 from routing import circuits
@@ -22,9 +23,12 @@ class Lineup:
         self._table, self._size = table, size
         self._larger_than: int | None = None  # after "context too long": only windows beyond this one
         self._refused: dict[tuple[str, str | None], str] = {}  # (provider, credential) → by which model
+        self._is_fallback = False  # somebody has been tried
+        self._is_storm = False  # too many fallbacks of late have failed
 
     def __iter__(self) -> Iterator[Candidate]:
         """Each that may be tried when its turn comes."""
+        circuits.retries().called(time.monotonic())
         for candidate in self.candidates:
             objection = self._objection(candidate)
             if objection is None:
@@ -37,12 +41,23 @@ class Lineup:
         following = consequence(fault)
         if following.rests in _ENDS_A_CREDENTIAL:
             self._refused[candidate.provider, candidate.credential] = candidate.model
+        if following.rests is Rests.CIRCUIT:
+            self._is_storm = self._storms()
+        self._is_fallback = True
         if following.next is Next.LARGER_WINDOW:
             self._larger_than = self._window(candidate) or self._size
         return following.next is not Next.NONE
 
+    def _storms(self) -> bool:
+        """Whether too many fallbacks have failed of late, the one that just did included."""
+        retries, now = circuits.retries(), time.monotonic()
+        if self._is_fallback:
+            retries.failed(now)
+        return not retries.allows(now)
+
     def is_full(self, candidate: Candidate) -> None:
         """The candidate was not called: its provider has as many calls as it may."""
+        circuits.give_back(candidate)
         self._leave_out(candidate, SkipReason.BUSY, "left out: its provider has as many calls as it may")
 
     def cannot_be_told(self, candidate: Candidate, why: str) -> None:
@@ -61,6 +76,8 @@ class Lineup:
         window = self._window(candidate)
         if self._larger_than is not None and (window is None or window <= self._larger_than):
             return SkipReason.WINDOW_TOO_SMALL, "has no larger window than the model for which this was too long"
+        if self._is_storm and circuits.is_failing(candidate):
+            return SkipReason.RETRY_BUDGET, "failed last time, and too many fallbacks of the last seconds have failed"
         if not circuits.may_probe(candidate):
             return SkipReason.CIRCUIT_OPEN, "circuit open after failures, another call is finding out"
         return None

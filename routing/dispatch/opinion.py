@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from weakref import WeakKeyDictionary
 
-from routing import recorder
+from routing import circuits, recorder
 from routing.attempt import Tried, attempt
 from routing.dispatch.bulkheads import Busy, bulkhead
 from routing.dispatch.ledger import Ledger
@@ -94,14 +94,16 @@ async def opinion(asking: Asking, *, deadline: float) -> Opinion | None:
         request = asking.request.whole()
     except Unreadable:
         return None
-    capacity = asking.known.capacity.get(other.provider, 64)
+    if not circuits.may_probe(other):
+        return None
     started_at, begun = datetime.now(UTC), time.perf_counter()
     try:
-        async with bulkhead(other.provider, capacity).place():
+        async with bulkhead(other.provider, asking.known.capacity.get(other.provider, 64)).place():
             asking.ledger.fall_back(other)
             limits = replace(asking.timeouts, total_s=left_s)
             brought = await attempt(adapter_for(other.kind), other, endpoint, request, limits)
-    except Busy:
+    except Busy:  # who waits for its own answer comes first
+        circuits.give_back(other)
         return None
     except asyncio.CancelledError:
         gone = Fault(ErrorKind.CANCELLED, "the call ended before its second opinion came")

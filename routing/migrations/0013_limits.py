@@ -1,7 +1,9 @@
-"""Limits of clients, shared by all processes."""
+"""Limits of clients and the last seconds of circuits, shared by all processes."""
 
 import django.db.models.deletion
 from django.db import migrations, models
+
+import routing.models._fields
 
 
 class Migration(migrations.Migration):
@@ -25,6 +27,23 @@ class Migration(migrations.Migration):
             ],
             options={
                 "constraints": [models.UniqueConstraint(fields=("client", "measure"), name="limit_pool_of")],
+            },
+        ),
+        migrations.CreateModel(
+            name="CircuitWindow",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("provider", routing.models._fields.slug()),
+                ("model", models.CharField(max_length=120)),
+                ("process", models.CharField(max_length=120)),
+                ("calls", models.PositiveIntegerField()),
+                ("failures", models.PositiveIntegerField()),
+                ("told_at", models.DateTimeField()),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("provider", "model", "process"), name="circuit_window_of")
+                ],
             },
         ),
     ]

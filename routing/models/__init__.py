@@ -9,7 +9,7 @@ from routing.models.exploration import Exploration
 from routing.models.jobs import Batch, BatchItem, JobRun
 from routing.models.quotas import Curve, Quota, UsageAlert, UsageReading
 from routing.models.revisions import Revision
-from routing.models.state import Circuit, Cooldown, StateVersion
+from routing.models.state import Circuit, CircuitWindow, Cooldown, StateVersion
 from routing.models.table import (
     CataloguePrice,
     Credential,
@@ -35,6 +35,7 @@ __all__ = [
     "Call",
     "CataloguePrice",
     "Circuit",
+    "CircuitWindow",
     "Client",
     "ClientKey",
     "Cooldown",

@@ -44,3 +44,17 @@ class Circuit(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["provider", "model"], name="circuit_of")]
+
+
+class CircuitWindow(models.Model):
+    """What one process saw of a model in the last 30 s, while anybody sees it fail. Old rows say nothing and are swept."""
+
+    provider = slug()
+    model = models.CharField(max_length=120)
+    process = models.CharField(max_length=120)
+    calls = models.PositiveIntegerField()
+    failures = models.PositiveIntegerField()
+    told_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["provider", "model", "process"], name="circuit_window_of")]

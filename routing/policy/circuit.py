@@ -46,11 +46,11 @@ def failed(circuit: Circuit, now: datetime, *, cooldown_s: float, chance: float)
     if circuit.state is CircuitState.OPEN:
         return circuit
     if circuit.state is CircuitState.HALF_OPEN:
-        return _opened(circuit, now, cooldown_s, chance)
+        return opened(circuit, now, cooldown_s=cooldown_s, chance=chance)
     recent = _counted(circuit.recent, now, failed=True)
     counted = replace(circuit, failures=circuit.failures + 1, recent=recent)
-    if counted.failures >= IN_A_ROW or _is_bad(recent):
-        return _opened(counted, now, cooldown_s, chance)
+    if counted.failures >= IN_A_ROW or is_bad(*recent_of(counted, now)):
+        return opened(counted, now, cooldown_s=cooldown_s, chance=chance)
     return counted
 
 
@@ -65,15 +65,22 @@ def rest_s(openings: int, cooldown_s: float) -> float:
     return min(doubled, max(cooldown_s, 0.0))
 
 
-def _opened(circuit: Circuit, now: datetime, cooldown_s: float, chance: float) -> Circuit:
+def opened(circuit: Circuit, now: datetime, *, cooldown_s: float, chance: float) -> Circuit:
+    """The circuit open once more, until `chance` and a rest that grows with each opening in a row."""
     openings = circuit.openings + 1
     seconds = rest_s(openings, cooldown_s) * (1 + JITTER * chance)
     return Circuit(CircuitState.OPEN, circuit.failures, openings, now + timedelta(seconds=seconds))
 
 
-def _is_bad(recent: tuple[Second, ...]) -> bool:
-    calls = sum(n for _, n, _ in recent)
-    return calls >= WINDOW_CALLS and 2 * sum(bad for _, _, bad in recent) >= calls
+def is_bad(calls: int, failures: int) -> bool:
+    """Whether so many failures of so many calls in 30 s open a circuit."""
+    return calls >= WINDOW_CALLS and 2 * failures >= calls
+
+
+def recent_of(circuit: Circuit, now: datetime) -> tuple[int, int]:
+    """(calls, failures) of the last 30 s, as this process saw them."""
+    seconds = _fresh(circuit.recent, int(now.timestamp()))
+    return sum(calls for _, calls, _ in seconds), sum(failures for _, _, failures in seconds)
 
 
 def _counted(recent: tuple[Second, ...], now: datetime, *, failed: bool) -> tuple[Second, ...]:

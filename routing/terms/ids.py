@@ -4,9 +4,10 @@ Source: RFC 9562, section 5.7.
 """
 
 import os
+import socket
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from uuid import UUID
+from uuid import UUID, uuid4
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -53,3 +54,8 @@ def item_of(task_type: str, client: str, thread: str) -> UUID:
 def item_digest(task_type: str, client: str, thread: str) -> bytes:
     """The 16 bytes of `item_of`, for who writes many."""
     return blake2b(f"{task_type}\0{client}\0{thread}".encode("utf-8", "replace"), digest_size=16).digest()
+
+
+def process_name() -> str:
+    """A name for this process that no other on any host has, and none had before; its first parts are for people."""
+    return f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid4().hex[:8]}"

@@ -93,6 +93,7 @@ class SkipReason(StrEnum):
     WRONG_KIND = "wrong_kind"  # a chat model on an embedding route, or the reverse
     SAME_AS_AUTHOR = "same_as_author"
     BUSY = "busy"  # its provider has as many calls on their way as it may
+    RETRY_BUDGET = "retry_budget"  # it failed last time, and of late too many fallbacks have: a storm helps nobody
 
 
 class CircuitState(StrEnum):

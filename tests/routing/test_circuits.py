@@ -6,7 +6,8 @@ import pytest
 
 from routing import circuits, snapshot
 from routing.audit import SYSTEM
-from routing.models import Alert, AuditEvent, Circuit, Cooldown, Credential, Provider, Quota
+from routing.circuits.shared import Shared
+from routing.models import Alert, AuditEvent, Circuit, CircuitWindow, Cooldown, Credential, Provider, Quota
 from routing.terms.candidate import Candidate
 from routing.terms.fault import Fault
 from routing.terms.request import Ask
@@ -171,3 +172,88 @@ def test_each_outage_is_an_alert_of_its_own_that_names_the_model():
     told = Alert.objects.filter(kind="circuit").order_by("pk")
     assert [one.subject for one in told] == ["model:openai:codex"] * 2
     assert all(one.resolved_at for one in told)
+
+
+def at_its_probe():
+    """The circuit is open, and the one probe has just gone out from here."""
+    opened(now() - timedelta(seconds=60))
+    circuits.claim_probes(now())
+    assert circuits.may_probe(CODEX)
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.CANCELLED, ErrorKind.DEADLINE, ErrorKind.CLIENT, ErrorKind.RATE_LIMIT])
+def test_a_probe_that_brings_no_news_is_sent_again_at_once_by_any_process(kind):
+    at_its_probe()
+    note(kind)
+    circuits.write_pending()
+    assert not circuits.may_probe(CODEX)
+    another_process().claim_probes(now())
+    assert circuits.may_probe(CODEX)
+    row = Circuit.objects.get(model="codex")
+    assert (row.state, row.openings) == (CircuitState.HALF_OPEN, 1)
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.TIMEOUT, ErrorKind.CANCELLED])
+def test_a_call_from_before_the_opening_says_nothing_of_the_probe(kind):
+    at_its_probe()
+    fault = Fault(kind, "it hung")
+    circuits.note(CODEX, fault, cooldown_s=300, quota=None, now=now(), begun_at=now() - timedelta(seconds=90))
+    circuits.write_pending()
+    assert Circuit.objects.get(model="codex").state == CircuitState.HALF_OPEN
+    circuits.claim_probes(now())
+    assert not circuits.may_probe(CODEX), "the probe is still on its way"
+    circuits.note(CODEX, None, cooldown_s=300, quota=None, now=now())
+    circuits.write_pending()
+    assert Circuit.objects.get(model="codex").state == CircuitState.CLOSED
+
+
+class Process:
+    """What another process has seen, played in this one."""
+
+    def __init__(self):
+        self.seen = vars(Shared())
+
+    def sees(self, outcomes):
+        """Calls that failed ("x") or did not ("."), and one round of its thread."""
+        before = dict(vars(circuits._shared))
+        vars(circuits._shared).update(self.seen)
+        for each in outcomes:
+            if each == "x":
+                note(ErrorKind.SERVER)
+            else:
+                circuits.note(CODEX, None, cooldown_s=300, quota=None, now=now())
+        circuits.write_pending()
+        self.seen = dict(vars(circuits._shared))
+        is_open = SERVED in circuits.broken()
+        vars(circuits._shared).update(before)
+        return is_open
+
+
+def test_half_of_twenty_calls_over_all_processes_open_a_circuit_that_none_of_them_would():
+    three = [Process() for _ in range(3)]
+    assert [each.sees("x.x.x.") for each in three] == [False] * 3  # 18 calls, 9 failures
+    assert three[0].sees("x.")  # 20 calls, 10 failures
+    assert Circuit.objects.get(model="codex").state == CircuitState.OPEN
+    assert Alert.objects.filter(kind="circuit").count() == 1
+
+
+def test_processes_where_it_does_not_fail_count_as_well():
+    good, bad = Process(), Process()
+    assert not bad.sees("x.x.x.x.x.x.x.x.x.")  # 18 calls, half of them
+    assert not good.sees("....")  # learns that somebody sees it fail
+    assert not good.sees("." * 20)
+    assert not bad.sees("x."), "10 of 44"
+    assert Circuit.objects.filter(state=CircuitState.OPEN).count() == 0
+
+
+def test_while_all_is_well_nothing_is_told():
+    Process().sees("." * 30)
+    assert not CircuitWindow.objects.exists()
+
+
+def test_what_dead_processes_told_is_swept():
+    CircuitWindow.objects.create(
+        provider="openai", model="codex", process="x", calls=9, failures=9, told_at=now() - timedelta(minutes=2)
+    )
+    circuits.prune(now())
+    assert not CircuitWindow.objects.exists()

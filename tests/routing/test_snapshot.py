@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import OperationalError
 
-from routing import changes, circuits, clients, quotas, snapshot
+from routing import changes, clients, quotas, snapshot
 from routing.audit import SYSTEM
+from routing.circuits import noting
 from routing.models import Exploration, Model, Price, Provider, Quota, TaskType, UsageReading
 from routing.snapshot import background
 from routing.terms.request import Ask
@@ -137,7 +138,7 @@ def test_while_the_database_is_away_the_last_snapshot_stands(monkeypatch, caplog
 
 def test_what_a_process_learns_stands_beside_what_was_read():
     candidate = first("vibe_coding")
-    circuits._rest(candidate, "codex", circuits_fault(), 300, datetime.now(UTC))
+    noting._rest(candidate, "codex", circuits_fault(), 300, datetime.now(UTC))
     assert first("vibe_coding").model == "sonnet"
     snapshot.load_now()
     assert first("vibe_coding").model == "sonnet", "a reading does not forget what is not written yet"
