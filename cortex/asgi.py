@@ -5,7 +5,7 @@ Stock middleware costs more than half of a plain async view, and an API that kno
 
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from django.conf import settings  # noqa: E402
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 
 from cortex import lifespan  # noqa: E402
+from cortex.admission import RETRY_S, Admission  # noqa: E402
 from cortex.errors import body, refused  # noqa: E402
 from cortex.inloop import ApiHandler, LoopHandler  # noqa: E402
 from routing import doors  # noqa: E402
@@ -29,6 +30,7 @@ from routing import doors  # noqa: E402
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 API_PATHS = ("/api/", "/healthz", "/readyz", "/metrics")
@@ -36,7 +38,10 @@ LOOP_PATHS = frozenset({"/api/v1/dispatch", "/api/v1/route/explain", "/healthz",
 WIRE_PATHS = ("/v1/", "/mcp")
 
 
+DISPATCH = "/api/v1/dispatch"
+
 console, api, in_loop = ASGIHandler(), ApiHandler(), LoopHandler()
+admission = Admission()
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,13 +52,34 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["method"] == "HEAD" and path == "/":
         await _plain(send, 200, b"", "text/plain")  # how Claude Code asks whether anybody is here
     elif path.startswith(WIRE_PATHS):
-        await _bounded(doors.application, scope, receive, send, is_plain=True)
+        await _admitted(doors.application, doors.overloaded, scope, receive, send, is_plain=True)
+    elif path == DISPATCH:
+        await _admitted(in_loop, _overloaded, scope, receive, send)
     elif path in LOOP_PATHS:
         await _bounded(in_loop, scope, receive, send)
     elif path.startswith(API_PATHS):
         await _bounded(api, scope, receive, send)
     else:
         await _bounded(console, scope, receive, send)
+
+
+async def _admitted(
+    handler: App, refuse: App, scope: Scope, receive: Receive, send: Send, *, is_plain: bool = False
+) -> None:
+    if scope["method"] != "POST":  # no call
+        await _bounded(handler, scope, receive, send)
+        return
+
+    async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
+        await _bounded(handler, scope, receive, send, is_plain=is_plain)
+
+    await admission.serve(bounded, settings.MAX_CALLS, refuse, scope, receive, send)
+
+
+async def _overloaded(scope: Scope, receive: Receive, send: Send) -> None:
+    words = f"This process has {settings.MAX_CALLS} calls on their way, as many as it may. Come back in {RETRY_S} s."
+    headers = [(b"retry-after", str(RETRY_S).encode())]
+    await _json(send, 503, body(503, words, code="overloaded"), headers)
 
 
 async def _bounded(handler: App, scope: Scope, receive: Receive, send: Send, *, is_plain: bool = False) -> None:
@@ -89,12 +115,12 @@ async def _bounded(handler: App, scope: Scope, receive: Receive, send: Send, *, 
         )
 
 
-async def _json(send: Send, status: int, value: object) -> None:
-    await _plain(send, status, json.dumps(value).encode(), "application/json")
+async def _json(send: Send, status: int, value: object, headers: Headers = ()) -> None:
+    await _plain(send, status, json.dumps(value).encode(), "application/json", headers)
 
 
-async def _plain(send: Send, status: int, content: bytes, kind: str) -> None:
-    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(content)).encode())]
+async def _plain(send: Send, status: int, content: bytes, kind: str, more: Headers = ()) -> None:
+    headers = [*more, (b"content-type", kind.encode()), (b"content-length", str(len(content)).encode())]
     headers.append((b"x-content-type-options", b"nosniff"))
     if status == 413:
         headers.append((b"connection", b"close"))  # the rest of the body is not read

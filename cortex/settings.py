@@ -58,6 +58,13 @@ try:
     SIZE_LIMIT_BYTES: int = env.int("CORTEX_SIZE_LIMIT_BYTES", default=32 * 1024 * 1024)
 except ValueError as error:
     raise ImproperlyConfigured("CORTEX_SIZE_LIMIT_BYTES is not a whole number of bytes.") from error
+try:
+    # Of each worker process, streams included; one more is told to come back.
+    MAX_CALLS: int = env.int("CORTEX_MAX_CALLS", default=1000)
+except ValueError as error:
+    raise ImproperlyConfigured("CORTEX_MAX_CALLS is not a whole number of calls.") from error
+if MAX_CALLS < 1:
+    raise ImproperlyConfigured("CORTEX_MAX_CALLS must be 1 or more: with fewer no call would ever be served.")
 
 INSTALLED_APPS = [
     "django.contrib.auth",

@@ -5,8 +5,10 @@ Of this process: with several workers a provider gets that many from each.
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
+USUAL = (64, None)  # of a provider that came after the snapshot was read
 WAIT_S = 2.0  # after that a call is better told to come back
 
 
@@ -77,8 +79,9 @@ class _Place:
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Bulkhead]] = WeakKeyDictionary()
 
 
-def bulkhead(provider: str, capacity: int, queue: int | None = None) -> Bulkhead:
-    """The provider's, in the running loop; `queue` None: as many may wait as may be on their way. New numbers hold at once."""
+def bulkhead(provider: str, capacities: Mapping[str, tuple[int, int | None]]) -> Bulkhead:
+    """The provider's, in the running loop, by (calls at a time, calls waiting; None: as many). New numbers hold at once."""
+    capacity, queue = capacities.get(provider, USUAL)
     queue = capacity if queue is None else queue
     bulkheads = _by_loop.setdefault(asyncio.get_running_loop(), {})
     found = bulkheads.get(provider)

@@ -128,9 +128,6 @@ class Call:
             self.request = self.request.whole()
         return self.known.endpoint(candidate)
 
-    def capacity(self, candidate: Candidate) -> int:
-        return self.known.capacity.get(candidate.provider, 64)
-
     def limits(self) -> Timeouts:
         """The route's timeouts, none longer than what is left of the call."""
         left_s = max(self.deadline - time.perf_counter(), 0.0)

@@ -90,7 +90,7 @@ async def _whole(call: Call, candidate: Candidate, over: Over) -> Tried:
     lane = over(candidate.kind) if over else lane_for(candidate.kind, call.request.raw)
     started_at, begun = datetime.now(UTC), time.perf_counter()
     try:
-        async with bulkhead(candidate.provider, call.capacity(candidate)).place():
+        async with bulkhead(candidate.provider, call.known.capacity).place():
             tried = await attempt(lane, candidate, endpoint, call.request, call.limits())
     except asyncio.CancelledError:
         call.ledger.note(candidate, Tried(started_at, _ms_since(begun), fault=GONE))
@@ -108,7 +108,7 @@ async def _streamed(call: Call, candidate: Candidate) -> AsyncIterator[Event | T
     started_at, begun, progress = datetime.now(UTC), time.perf_counter(), Progress()
     tried: Tried | None = None
     try:
-        async with bulkhead(candidate.provider, call.capacity(candidate)).place():
+        async with bulkhead(candidate.provider, call.known.capacity).place():
             events = streamed(lane, candidate, endpoint, call.request, call.limits(), progress)
             async with aclosing(events) as told:  # type: ignore[type-var]  # a generator
                 async for event in told:

@@ -62,6 +62,7 @@ class Lineup:
 
     def cannot_be_told(self, candidate: Candidate, why: str) -> None:
         """The candidate was not called: the body cannot be put into its provider's words."""
+        circuits.give_back(candidate)
         self._leave_out(candidate, SkipReason.UNSUPPORTED, f"cannot be told what the client wrote: {why}")
 
     @property

@@ -98,7 +98,7 @@ async def opinion(asking: Asking, *, deadline: float) -> Opinion | None:
         return None
     started_at, begun = datetime.now(UTC), time.perf_counter()
     try:
-        async with bulkhead(other.provider, asking.known.capacity.get(other.provider, 64)).place():
+        async with bulkhead(other.provider, asking.known.capacity).place():
             asking.ledger.fall_back(other)
             limits = replace(asking.timeouts, total_s=left_s)
             brought = await attempt(adapter_for(other.kind), other, endpoint, request, limits)

@@ -61,6 +61,7 @@ class Provider(Part):
     rotation: list[ProviderSlug] = []
     options: Options = Options()
     max_concurrency: Annotated[Count, Field(ge=1, le=10_000)] = 64
+    max_waiting: Annotated[Count, Field(ge=0, le=10_000)] | None = None
 
 
 class OAuth(Part):

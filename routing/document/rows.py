@@ -13,7 +13,7 @@ from routing.document.form import OAuth, Options
 from routing.document.table import SECTIONS, Part, Table, empty, key_of
 from routing.policy.cost import FEES, TOKEN_PARTS
 
-PROVIDER = ("slug", "name", "kind", "enabled", "imported", "rotation", "max_concurrency")
+PROVIDER = ("slug", "name", "kind", "enabled", "imported", "rotation", "max_concurrency", "max_waiting")
 MODEL = (
     "slug",
     "name",

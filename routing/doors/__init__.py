@@ -4,7 +4,7 @@
 `routing.dispatch` does the rest.
 """
 
-from routing.doors.front import application
+from routing.doors.front import application, overloaded
 from routing.doors.idempotent import once
 
-__all__ = ["application", "once"]
+__all__ = ["application", "once", "overloaded"]

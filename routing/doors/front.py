@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
 from typing import Any
+from uuid import uuid4
 
 from routing.doors import counting, embeddings, listing
 from routing.doors.converse import converse, refuse
@@ -25,6 +26,25 @@ DOORS = {path: ("POST", partial(converse, wire=wire, name=name)) for path, (wire
 }
 
 
+async def overloaded(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    """ASGI, for the same paths: this process has as many calls as it may. The body is not read."""
+    exchange = Exchange(scope, receive, send)
+    words = "Cortex has as many calls on their way as it may. Come back in a second."
+    refusal = Refusal(503, "overloaded", words, str(uuid4()), retry_after_s=1)
+    if exchange.path.rstrip("/") == "/mcp":
+        told = {"code": refusal.code, "message": refusal.message, "request_id": refusal.request_id}
+        await exchange.answer(refusal.status, {"error": told}, refusal.headers)
+    else:
+        await refuse(exchange, _wire_of(exchange), refusal)
+
+
+def _wire_of(exchange: Exchange) -> Wire:
+    """Whose shape an answer that no door gives is to have."""
+    if exchange.header("anthropic-version") or exchange.path.startswith("/v1/messages"):
+        return messages
+    return chat
+
+
 async def application(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
     """ASGI, for /mcp and paths under /v1/."""
     exchange = Exchange(scope, receive, send)
@@ -34,7 +54,7 @@ async def application(scope: Mapping[str, Any], receive: Receive, send: Send) ->
         mcp = await asyncio.to_thread(import_module, "routing.doors.mcp")
         await mcp.application(scope, receive, send)
         return
-    wire: Wire = messages if exchange.header("anthropic-version") or path.startswith("/v1/messages") else chat
+    wire = _wire_of(exchange)
     method, door = DOORS.get(path, ("", None))
     if door is None and path.startswith("/v1/models/"):
         method, door = "GET", listing.model

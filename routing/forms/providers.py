@@ -17,7 +17,7 @@ YES_NO = [("", "as its kind does"), ("yes", "yes"), ("no", "no")]
 
 class ProviderForm(PartForm):
     section = "providers"
-    rare = ("max_concurrency", *(f"option_{name}" for name in OPTIONS), "imported")
+    rare = ("max_concurrency", "max_waiting", *(f"option_{name}" for name in OPTIONS), "imported")
     places = {f"options.{name}": f"option_{name}" for name in OPTIONS}
 
     slug = forms.CharField(max_length=120, help_text="What models are named by: the openai of openai:codex.")
@@ -33,6 +33,13 @@ class ProviderForm(PartForm):
     rotation = Words(help_text="Other providers, in the order in which the tier chain asks them.")
     max_concurrency = forms.IntegerField(
         label="Calls at a time, per process", min_value=1, max_value=10_000, initial=64
+    )
+    max_waiting = forms.IntegerField(
+        label="Calls that may wait for a place",
+        required=False,
+        min_value=0,
+        max_value=10_000,
+        help_text="Empty: as many as may be on their way. The next goes to another model, or is told to come back.",
     )
     option_headers = Headers(
         label="Headers of every request", help_text="A line each, Name: value. Never a credential."

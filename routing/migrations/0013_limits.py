@@ -1,4 +1,4 @@
-"""Limits of clients and the last seconds of circuits, shared by all processes."""
+"""Calls that may wait for a provider; limits of clients and the last seconds of circuits, shared by all processes."""
 
 import django.db.models.deletion
 from django.db import migrations, models
@@ -10,6 +10,7 @@ class Migration(migrations.Migration):
     dependencies = [("routing", "0008_prices")]
 
     operations = [
+        migrations.AddField("provider", "max_waiting", models.PositiveIntegerField(blank=True, null=True)),
         migrations.CreateModel(
             name="LimitPool",
             fields=[

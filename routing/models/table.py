@@ -16,7 +16,8 @@ class Provider(models.Model):
     imported = models.BooleanField(default=False)  # made by an import; does not dispatch until a person enables it
     rotation = models.JSONField(default=list, blank=True)  # provider slugs, for the tier chain
     options = models.JSONField(default=dict, blank=True)  # of its wire; adapters list what they read
-    max_concurrency = models.PositiveIntegerField(default=64)  # the bulkhead
+    max_concurrency = models.PositiveIntegerField(default=64)  # the bulkhead, of each process
+    max_waiting = models.PositiveIntegerField(null=True, blank=True)  # for a place in it; null: as many as have one
     edited_at = models.DateTimeField(null=True, blank=True)  # last edit by hand; a file does not overwrite it unasked
 
 

@@ -75,7 +75,7 @@ class Snapshot:
     keys: Mapping[str, Caller]  # by SHA-256
     rates: Mapping[str, Rates]  # by "provider:model"
     endpoints: Mapping[tuple[str, str | None], Endpoint]  # by (provider, credential), without a model
-    capacity: Mapping[str, int]  # by provider: calls at a time
+    capacity: Mapping[str, tuple[int, int | None]]  # by provider: calls at a time, and waiting (None: as many)
     draw_key: bytes
     version: tuple[int, int]  # (revision, state) it was read at
     read_at: datetime
@@ -196,7 +196,10 @@ def _read(version: tuple[int, int]) -> Snapshot:
         keys=clients.all_keys(),
         rates=read_rates(table.models.values(), table.providers, now),
         endpoints=endpoints,
-        capacity=dict(ProviderRow.objects.values_list("slug", "max_concurrency")),
+        capacity={
+            slug: (places, waiting)
+            for slug, places, waiting in ProviderRow.objects.values_list("slug", "max_concurrency", "max_waiting")
+        },
         draw_key=_draw_key(),
         version=version,
         read_at=now,

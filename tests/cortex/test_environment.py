@@ -47,6 +47,7 @@ def settings(*names: str, **env: str) -> str:
         pytest.param({"DATABASE_URL": "sqlite:///cortex.db"}, "DATABASE_URL", id="another database"),
         pytest.param({"DATABASE_URL": "nonsense"}, "DATABASE_URL", id="no address of a database"),
         pytest.param({"CORTEX_SIZE_LIMIT_BYTES": "32MB"}, "CORTEX_SIZE_LIMIT_BYTES", id="no number"),
+        pytest.param({"CORTEX_MAX_CALLS": "0"}, "CORTEX_MAX_CALLS", id="no call at all"),
         pytest.param({"CORTEX_TIME_ZONE": "Mars/Olympus"}, "CORTEX_TIME_ZONE", id="no such time zone"),
     ],
 )

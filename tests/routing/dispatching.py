@@ -69,7 +69,10 @@ class World:
     journal: Journal
 
     def know(
-        self, there: Table | None = None, health: Health | None = None, capacity: Mapping[str, int] | None = None
+        self,
+        there: Table | None = None,
+        health: Health | None = None,
+        capacity: Mapping[str, tuple[int, int | None]] | None = None,
     ) -> None:
         """Make this what the process knows."""
         there = there or table()

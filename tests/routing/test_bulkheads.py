@@ -7,6 +7,8 @@ import pytest
 from routing.dispatch import bulkheads
 from routing.dispatch.bulkheads import Bulkhead, Busy, bulkhead
 
+ONE = {"openai": (1, 0), "anthropic": (1, 0)}
+
 
 class Guest:
     """Holds a place until told to leave."""
@@ -82,13 +84,13 @@ async def test_who_gives_up_as_its_turn_comes_hands_it_on() -> None:
 
 
 async def test_another_capacity_holds_at_once_for_those_who_wait_too() -> None:
-    there = bulkhead("openai", 1)
+    there = bulkhead("openai", {"openai": (1, None)})
     first, second = await guests(there, 2)
     assert not second.is_in
-    assert bulkhead("openai", 2) is there
+    assert bulkhead("openai", {"openai": (2, None)}) is there
     await asyncio.sleep(0)
     assert second.is_in
-    bulkhead("openai", 1)
+    bulkhead("openai", {"openai": (1, None)})
     (third,) = await guests(there, 1)
     await end(first)
     assert not third.is_in, "one of one is still in"
@@ -96,8 +98,8 @@ async def test_another_capacity_holds_at_once_for_those_who_wait_too() -> None:
 
 
 async def test_one_providers_places_are_nothing_to_another() -> None:
-    (full,) = await guests(bulkhead("openai", 1, 0), 1)
-    async with bulkhead("anthropic", 1, 0).place():
+    (full,) = await guests(bulkhead("openai", ONE), 1)
+    async with bulkhead("anthropic", ONE).place():
         with pytest.raises(Busy):
-            await bulkhead("openai", 1, 0).enter()
+            await bulkhead("openai", ONE).enter()
     await end(full)

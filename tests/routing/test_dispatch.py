@@ -296,7 +296,7 @@ async def test_a_client_that_goes_away_cancels_the_provider_and_cools_nobody(the
 
 
 async def test_a_full_provider_does_not_hold_up_another(there):
-    there.know(capacity={"openai": 1})
+    there.know(capacity={"openai": (1, None)})
     gate = there.adapter.script["gpt-codex"] = asyncio.Event()
     busy = [asyncio.create_task(there.dispatch()) for _ in range(2)]  # one on its way, one waiting
     await there.adapter.waiting.wait()

@@ -58,6 +58,7 @@ def _provider(draw: st.DrawFn, slug: str, all_slugs: list[str]) -> dict[str, Any
         "enabled": draw(st.booleans()),
         "rotation": draw(st.permutations(others)),
         "max_concurrency": draw(st.integers(1, 10_000)),
+        "max_waiting": draw(st.none() | st.integers(0, 10_000)),
     }
 
 
