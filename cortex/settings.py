@@ -58,6 +58,7 @@ try:
     SIZE_LIMIT_BYTES: int = env.int("CORTEX_SIZE_LIMIT_BYTES", default=32 * 1024 * 1024)
 except ValueError as error:
     raise ImproperlyConfigured("CORTEX_SIZE_LIMIT_BYTES is not a whole number of bytes.") from error
+WORKERS: int = env.int("CORTEX_WORKERS", default=1)  # that serve beside this process, itself included: `serve` says it
 try:
     # Of each worker process, streams included; one more is told to come back.
     MAX_CALLS: int = env.int("CORTEX_MAX_CALLS", default=1000)

@@ -2,7 +2,8 @@
 
 `take` is called on the way of every call of a limited client and never waits; `asked` waits until the thread of `routing.snapshot` has
 asked the pools (`exchange`). While PostgreSQL is away, and in a process without that thread, each goes by what it knows: an even share
-among the processes that used the pool last, and never more than the limit with all that is known to be used.
+among the workers of this host, or those that used the pool last where they were more; and never more than the limit with all that is
+known to be used.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from routing.models import LimitPool
@@ -96,7 +98,7 @@ def take(
 def _meter(client: str, measure: Measure, limit: int) -> Meter:
     meter = _here.meters.get((client, measure))
     if meter is None:
-        meter = _here.meters[client, measure] = Meter(limit)
+        meter = _here.meters[client, measure] = Meter(limit, settings.WORKERS)
     meter.limit = limit
     return meter
 

@@ -96,14 +96,15 @@ class Verdict(StrEnum):
 class Meter:
     """One process's side of a pool. `now` is in seconds since 1970, and comes in."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, processes: int = 1) -> None:
         self.limit = limit
+        self.at_least = processes  # that may use this pool, by what is known beside it
         self.part = 0  # may be used unasked; below 0 after calls that took more than was thought
         self.mine: dict[int, int] = {}  # used here
         self.untold: dict[int, int] = {}  # of these, what the pool does not know yet
         self.others: Slots = {}  # used elsewhere, as the pool last said
         self.held_elsewhere = 0
-        self.processes = 1  # that use this pool, this one included
+        self.processes = 1  # that use this pool, this one included, as the pool last said
         self.told_at: float | None = None
         self.used_at = 0.0
         self.wanted = 0  # what did not fit into the part
@@ -129,7 +130,7 @@ class Meter:
 
     def _alone(self, units: int, now: float) -> Verdict:
         """Nobody can be asked: within an even share, and within what is known of all."""
-        share = ceil(self.limit / self.processes)
+        share = ceil(self.limit / max(self.processes, self.at_least))
         if used(self.mine, now) + units > share or self._used(now) + units > self.limit:
             return Verdict.FULL
         return self._book(units, now)

@@ -151,7 +151,7 @@ def test_at_ten_times_its_capacity_a_worker_sheds_for_twenty_seconds_and_recover
         finally:
             served.clear_up()
     statuses = assert_shed(ended)
-    assert statuses[200] >= 200
+    assert statuses[200] >= 50, "it goes on serving"
     assert statuses[429] >= 1
     assert statuses[503] >= 500
     assert well_s <= WITHIN_S

@@ -172,6 +172,26 @@ def test_without_a_pool_each_goes_by_an_even_share_of_what_it_knows():
     assert taken.count(Verdict.TAKEN) == 49  # half of 100, less the one before
 
 
+def test_a_process_that_never_heard_of_the_pool_goes_by_the_workers_there_are():
+    meter = Meter(100, processes=4)
+    assert [meter.take(1, T, asks=False) for _ in range(100)].count(Verdict.TAKEN) == 25
+
+
+def test_what_is_used_while_the_pool_is_told_comes_off_the_new_part():
+    meter = Meter(100)
+    meter.take(1, T, asks=True)
+    part = meter.part
+    pool = exchanged(Pool(), "a", meter.tell(), wanted=1, is_idle=False, limit=100, now=T)
+    meter.told(pool, "a", part, T)
+    assert meter.part == 50
+    part, spent = meter.part, meter.tell()
+    for _ in range(3):
+        assert meter.take(1, T, asks=True) is Verdict.TAKEN
+    pool = exchanged(pool, "a", spent, wanted=0, is_idle=False, limit=100, now=T)
+    meter.told(pool, "a", part, T)
+    assert (pool.holds["a"].units, meter.part, meter.untold) == (50, 47, {int(T): 3})
+
+
 def test_alone_from_the_beginning_the_whole_limit_is_ones_own():
     meter = Meter(10)
     assert [meter.take(1, T, asks=False) for _ in range(12)].count(Verdict.TAKEN) == 10
