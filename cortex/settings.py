@@ -58,12 +58,12 @@ try:
     SIZE_LIMIT_BYTES: int = env.int("CORTEX_SIZE_LIMIT_BYTES", default=32 * 1024 * 1024)
 except ValueError as error:
     raise ImproperlyConfigured("CORTEX_SIZE_LIMIT_BYTES is not a whole number of bytes.") from error
-WORKERS: int = env.int("CORTEX_WORKERS", default=1)  # that serve beside this process, itself included: `serve` says it
 try:
     # Of each worker process, streams included; one more is told to come back.
     MAX_CALLS: int = env.int("CORTEX_MAX_CALLS", default=1000)
+    WORKERS: int = env.int("CORTEX_WORKERS", default=1)  # of this host that share its clients' limits: `serve` says it
 except ValueError as error:
-    raise ImproperlyConfigured("CORTEX_MAX_CALLS is not a whole number of calls.") from error
+    raise ImproperlyConfigured("CORTEX_MAX_CALLS and CORTEX_WORKERS are whole numbers.") from error
 if MAX_CALLS < 1:
     raise ImproperlyConfigured("CORTEX_MAX_CALLS must be 1 or more: with fewer no call would ever be served.")
 

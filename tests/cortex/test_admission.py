@@ -8,7 +8,7 @@ import pytest
 from django.test import override_settings
 
 from cortex import asgi
-from routing.dispatch import call
+from routing.dispatch import engine
 from tests.cortex.test_asgi import Exchange, dispatch
 from tests.routing.dispatching import Scripted
 from tests.routing.seeded import seeded  # noqa: F401
@@ -21,7 +21,7 @@ async def full(key: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Calla
     """A process that may have one call, and has it. Call what is given to end that one."""
     end = asyncio.Event()
     adapter = Scripted({"gpt-6.1-sol": end})
-    monkeypatch.setattr(call, "lane_for", lambda kind, raw: adapter)
+    monkeypatch.setattr(engine, "lane_for", lambda kind, raw: adapter)
     with override_settings(MAX_CALLS=1):
         only = asyncio.create_task(dispatch(key, BODY).run())
         await adapter.waiting.wait()
@@ -73,7 +73,7 @@ async def test_when_a_call_has_ended_the_next_is_served(seeded, monkeypatch):  #
 
 async def test_a_client_that_goes_away_leaves_its_place(seeded, monkeypatch):  # noqa: F811
     adapter = Scripted({"gpt-6.1-sol": asyncio.Event()})
-    monkeypatch.setattr(call, "lane_for", lambda kind, raw: adapter)
+    monkeypatch.setattr(engine, "lane_for", lambda kind, raw: adapter)
     exchange = dispatch(seeded, BODY)
     running = asyncio.create_task(exchange.run())
     await adapter.waiting.wait()
