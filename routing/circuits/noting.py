@@ -26,9 +26,11 @@ def note(
     now: datetime,
     secret: Secret | None = None,
     begun_at: datetime | None = None,
+    resets_at: datetime | None = None,
 ) -> None:
     """What an attempt with this secret taught us: an answer (`fault` None) or a fault. Local at once, written behind.
 
+    `resets_at` is when the quota is known to begin anew: what is spent and names no time waits for it.
     One that had `begun_at` before the circuit opened and ends while the probe is on its way says nothing of the probe.
     """
     served = (candidate.provider, candidate.model)
@@ -44,7 +46,11 @@ def note(
     if rests is Rests.COOLDOWN:
         _rest(candidate, candidate.model, fault, cooldown_s, now)
     elif rests is Rests.CREDENTIAL:
-        until = _rest(candidate, "", fault, cooldown_s, now)
+        if resets_at is not None and fault.retry_after_s is None:
+            cooldown_s = (resets_at - now).total_seconds()
+            until = max(_rest(candidate, "", fault, cooldown_s, now), resets_at)
+        else:
+            until = _rest(candidate, "", fault, cooldown_s, now)
         if quota is not None:
             _note_quota(quota, until, fault)
     elif rests is Rests.NOT_READY and candidate.credential is not None:

@@ -53,12 +53,14 @@ class Ledger:
         if is_callers and tried.fault.kind is ErrorKind.AUTH:
             circuits.give_back(candidate)
             return tried  # the client's own affair: nothing here stops being ready
+        now, quota = datetime.now(UTC), model.quota if model and not is_callers else None
         circuits.note(
             candidate,
             tried.fault,
             cooldown_s=self._plan.cooldown_s,
-            quota=model.quota if model and not is_callers else None,
-            now=datetime.now(UTC),
+            quota=quota,
+            now=now,
+            resets_at=self._known.health.full_until(quota, now) if quota else None,
             secret=endpoint.secret if endpoint else None,
             begun_at=tried.started_at,
         )

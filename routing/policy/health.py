@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+FULL_PERCENT = 95.0  # of a window whose provider says that it is empty: a reading lags behind
 STALE_AFTER = timedelta(hours=6)  # an older usage reading says nothing about now
 
 
@@ -52,6 +53,16 @@ class Health:
     quotas: Mapping[str, Rest] = field(default_factory=dict)  # slug → exhausted until
     readings: tuple[Reading, ...] = ()
     spent: frozenset[str] = frozenset()  # budget scopes at a limit that blocks: "provider:openai"
+
+    def full_until(self, quota: str, now: datetime) -> datetime | None:
+        """When the fullest known windows of a quota that is said to be empty begin anew: the last of them; None: nobody knows."""
+        ends = [
+            reading.resets_at
+            for reading in self.readings
+            if reading.window.startswith(f"{quota} ") and reading.percent >= FULL_PERCENT
+            if reading.resets_at is not None and reading.resets_at > now and reading.read_at + STALE_AFTER > now
+        ]
+        return max(ends, default=None)
 
     def valid_until(self, now: datetime) -> datetime | None:
         """The next moment at which this health means something else by itself; None: never."""

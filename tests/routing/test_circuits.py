@@ -8,6 +8,7 @@ from routing import circuits, snapshot
 from routing.audit import SYSTEM
 from routing.circuits.shared import Shared
 from routing.models import Alert, AuditEvent, Circuit, CircuitWindow, Cooldown, Credential, Provider, Quota
+from routing.policy.health import Health, Reading
 from routing.terms.candidate import Candidate
 from routing.terms.fault import Fault
 from routing.terms.request import Ask
@@ -65,6 +66,28 @@ def test_a_spent_credential_rests_whole_and_its_quota_is_exhausted():
     assert ("openai", "main", "") in another_process().cooldowns()
     assert Quota.objects.get(slug="codex-cli").exhausted
     assert not Quota.objects.get(slug="codex-code-review").exhausted
+
+
+def test_a_spent_quota_waits_for_the_reset_of_its_full_window_and_its_credential_an_hour_at_most():
+    """The weekly window is full and begins anew in three days; the one of five hours is full as well, a third is not."""
+    week = now() + timedelta(days=3)
+    ends = [("codex-cli weekly", 99.0, week), ("codex-cli 5h", 97.0, now() + timedelta(hours=2))]
+    others = [("codex-cli monthly", 40.0, now() + timedelta(days=20)), ("codex-code-review weekly", 100.0, week)]
+    readings = tuple(Reading("openai", window, full, now(), end) for window, full, end in ends + others)
+    until = Health(readings=readings).full_until("codex-cli", now())
+    assert until == week
+    fault = Fault(ErrorKind.PAYMENT, "it failed")
+    circuits.note(CODEX, fault, cooldown_s=300, quota="codex-cli", now=now(), resets_at=until)
+    rest = another_process().cooldowns()["openai", "main", ""]
+    assert timedelta(minutes=59) < rest.until - now() <= timedelta(hours=1)
+    assert Quota.objects.get(slug="codex-cli").resets_at == week
+
+
+def test_of_a_quota_whose_reset_nobody_knows_the_routes_cooldown_decides():
+    assert Health(readings=(Reading("openai", "codex-cli weekly", 99.0, now()),)).full_until("codex-cli", now()) is None
+    note(ErrorKind.PAYMENT)
+    rest = another_process().cooldowns()["openai", "main", ""]
+    assert timedelta(seconds=290) < rest.until - now() <= timedelta(seconds=300)
 
 
 def test_a_refused_credential_is_marked_and_a_person_is_told_once():
