@@ -1,66 +1,49 @@
 """The circuit over two real workers: opens at its threshold, one probe over both, closed soon after the provider is well."""
 
-import signal
 import time
+from collections.abc import Iterator
 
 import pytest
-from django.db import connection
 
-from routing import clients
-from routing.audit import SYSTEM
 from routing.models import Circuit
-from routing.terms.words import CircuitState, Scope
-from tests.cortex.processes import Managed, until
+from routing.terms.words import CircuitState
+from tests.cortex.processes import until
 from tests.doubles import script
-from tests.faults.test_two_workers import Worker, ready
-from tests.routing.two_providers import ROOMY, two_providers
+from tests.faults.test_two_workers import Worker, workers  # noqa: F401
+from tests.routing.two_providers import ROOMY, World, two_providers
 
-HEALS_S = 15.0
+pytestmark = [pytest.mark.soak, pytest.mark.django_db(transaction=True)]
+OPENS_S, HEALS_S = 1.0, 15.0
 
 
-@pytest.mark.soak
-@pytest.mark.django_db(transaction=True)
-def test_it_opens_within_a_second_probes_once_and_heals_within_fifteen(tmp_path) -> None:
-    with two_providers(timeouts=ROOMY) as world:
-        world.primary.will(then=script.error(500))
-        connection.ensure_connection()
-        info = connection.connection.info
-        key = clients.create_key("ops", scopes=list(Scope), by=SYSTEM).key
-        env: dict[str, str | None] = {
-            "CORTEX_DATA_DIR": str(tmp_path),
-            "DATABASE_URL": f"postgresql://{info.user}@/{info.dbname}?host={info.host}&port={info.port}",
-            "CORTEX_ALLOW_PRIVATE_UPSTREAMS": "*",
-        }
-        arguments = ("serve", "--bind", "127.0.0.1:0", "--workers", "1")
-        served = [Managed(*arguments, output=tmp_path / name, env=env) for name in ("a", "b")]
-        try:
-            both = [Worker(until(lambda one=one: one.said("Serving on")).split()[2], key) for one in served]
-            for worker in both:
-                until(lambda worker=worker: ready(worker), 120)
+@pytest.fixture
+def world() -> Iterator[World]:
+    """The primary is down until it is told otherwise."""
+    with two_providers(timeouts=ROOMY) as made:
+        made.primary.will(then=script.error(500))
+        yield made
 
-            while len(world.primary.requests) < 5:  # failures in a row, of both together
-                for worker in both:
-                    worker.dispatch()
-            reached = time.monotonic()
-            until(lambda: Circuit.objects.filter(state=CircuitState.OPEN).exists())
-            assert time.monotonic() - reached <= 1.0
-            for worker in both:
-                until(lambda worker=worker: worker.ask("status")["circuits"])
-            opened_at = len(world.primary.requests)
 
-            world.primary.will(then=script.answer())
-            begun = time.monotonic()
-            told = [worker.dispatch()["model"] for worker in both]
-            while "one" not in told and time.monotonic() < begun + 2 * HEALS_S:
-                told += [worker.dispatch()["model"] for worker in both]
-            assert time.monotonic() - begun <= HEALS_S
-            assert told.count("one") == len(world.primary.requests) - opened_at == 1, "one probe, of one of the two"
-            for worker in both:
-                until(lambda worker=worker: worker.dispatch()["model"] == "one")
-            assert Circuit.objects.get().state == CircuitState.CLOSED
-        finally:
-            for one in served:
-                one.tell(signal.SIGTERM)
-            for one in served:
-                one.exit_code()
-                one.clear_up()
+def test_it_opens_within_a_second_probes_once_and_heals_within_fifteen(
+    world: World,
+    workers: tuple[Worker, Worker],  # noqa: F811
+) -> None:
+    while len(world.primary.requests) < 5:  # failures in a row, of both together
+        for worker in workers:
+            worker.dispatch()
+    reached = time.monotonic()
+    until(lambda: Circuit.objects.filter(state=CircuitState.OPEN).exists())
+    assert time.monotonic() - reached <= OPENS_S
+    for worker in workers:
+        until(lambda worker=worker: worker.ask("status")["circuits"])
+    asked = len(world.primary.requests)
+
+    world.primary.will(then=script.answer())
+    well, told = time.monotonic(), []
+    while "one" not in told and time.monotonic() < well + 2 * HEALS_S:
+        told += [worker.dispatch()["model"] for worker in workers]
+    assert time.monotonic() - well <= HEALS_S
+    assert told.count("one") == len(world.primary.requests) - asked == 1, "one probe, of one of the two"
+    for worker in workers:
+        until(lambda worker=worker: worker.dispatch()["model"] == "one")
+    assert Circuit.objects.get().state == CircuitState.CLOSED
