@@ -7,7 +7,7 @@ import routing.models._fields
 
 
 class Migration(migrations.Migration):
-    dependencies = [("routing", "0009_costs")]
+    dependencies = [("routing", "0011_idempotency")]
 
     operations = [
         migrations.AddField("provider", "max_waiting", models.PositiveIntegerField(blank=True, null=True)),
