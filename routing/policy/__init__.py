@@ -9,6 +9,8 @@ moments   a moment in a sentence
 warnings  what is odd about a route without stopping it
 availability  whether a model can be called now
 curve     the degradation curve: which models may serve at today's usage
+thrift    what a budget whose limit is reached leaves: the cheaper models
+purse     what a process holds of a budget, and how much it may take
 chain     the tier chain: other providers, then the lower tier, then the API key
 draw      a work item's number in [0, 1), its arm and the probability of that
 errors    what follows from a fault: the next candidate, and what rests

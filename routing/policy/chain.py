@@ -31,7 +31,7 @@ def chain(
     rotation = rotation or table.providers[model.provider].rotation
     others = tuple(each for each in dict.fromkeys(rotation) if each != model.provider)
     same = _of_tier(table, model.tier, others)
-    lower = _of_tier(table, _below(model.tier), (model.provider, *others))
+    lower = _of_tier(table, below(model.tier), (model.provider, *others))
     hops = [*same, *list(lower)[:lower_tier_max_hops]]
     return (
         *(Hop(each.key, CredentialKind.OAUTH) for each in hops),
@@ -39,7 +39,8 @@ def chain(
     )
 
 
-def _below(tier: str) -> str:
+def below(tier: str) -> str:
+    """The next lower tier; "" below the lowest."""
     place = TIERS.index(tier) + 1
     return TIERS[place] if place < len(TIERS) else ""
 

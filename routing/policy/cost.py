@@ -173,7 +173,12 @@ def plain(value: Decimal) -> str:
     return format(value.normalize(), "f")
 
 
+def compared(rates: Rates) -> Decimal:
+    """One number to compare models by: USD for a million tokens, of which three are read for each one that is written."""
+    return (3 * rates.input.base + rates.output.base) / 4
+
+
 def at_most(rates: Rates | None, size_bytes: int, max_tokens: int | None) -> Decimal | None:
-    """The estimate that a budget reserves: bytes / 3 of input, `max_tokens` (else 4,096) of output."""
-    usage = Usage(input_tokens=-(-size_bytes // 3), output_tokens=max_tokens or 4096)
+    """The estimate that a budget reserves: bytes / 3 of input, `max_tokens` (None: 4,096) of output."""
+    usage = Usage(input_tokens=-(-size_bytes // 3), output_tokens=4096 if max_tokens is None else max_tokens)
     return cost(rates, usage)

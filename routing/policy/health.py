@@ -53,6 +53,7 @@ class Health:
     quotas: Mapping[str, Rest] = field(default_factory=dict)  # slug → exhausted until
     readings: tuple[Reading, ...] = ()
     spent: frozenset[str] = frozenset()  # budget scopes at a limit that blocks: "provider:openai"
+    degraded: frozenset[str] = frozenset()  # budget scopes at a limit where cheaper models take over
 
     def full_until(self, quota: str, now: datetime) -> datetime | None:
         """When the fullest known windows of a quota that is said to be empty begin anew: the last of them; None: nobody knows."""

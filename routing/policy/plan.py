@@ -14,6 +14,7 @@ from routing.policy.curve import Level, level
 from routing.policy.health import Health
 from routing.policy.steps import Step, by_author, route_of, steps
 from routing.policy.table import Credential, Model, Provider, Table
+from routing.policy.thrift import MOST, thrift
 from routing.policy.warnings import endings, unheard, warnings
 from routing.terms.candidate import Candidate, Plan, Skipped, Warning
 from routing.terms.raw import speaks
@@ -45,18 +46,16 @@ class _Planner:
         payers = ask.scopes | {f"task:{ask.task_type}", f"project:{ask.project}"}
         self.spent = sorted(payers & health.spent)
         self.override = resolve.model(table, ask.override) if ask.override else None
+        self.thrift = thrift(table, ask, health, self.route, self.override)
         self.candidates: list[Candidate] = []
         self.skipped: dict[str, Skipped] = {}
 
     def plan(self) -> Plan:
         replaced = self._replaces()
         chain = tuple(steps(self.table, self.ask, self.route, self.override, replaced=replaced))
-        only_first = self._only_first()
-        for place, step in enumerate(chain):
-            if only_first and place:
-                self._skip(step.model, Objection(SkipReason.FALLBACK_OFF, only_first))
-            else:
-                self._place(step)
+        self._place_all(chain)
+        if not self.candidates and any(self.thrift.removes(step.model) for step in chain):
+            self._place_cheaper(chain)
         if replaced and self.route is not None:
             words = f"replaced by the override {_slug(self.override or '')}"
             self._skip(self.route.steps[0], Objection(SkipReason.OVERRIDDEN, words))
@@ -74,6 +73,27 @@ class _Planner:
             source_route=self.route.name if self.route else "",
             warnings=tuple(self._warnings()),
         )
+
+    def _place_all(self, chain: tuple[Step, ...]) -> None:
+        only_first = self._only_first()
+        for place, step in enumerate(chain):
+            if only_first and place:
+                self._skip(step.model, Objection(SkipReason.FALLBACK_OFF, only_first))
+            else:
+                self._place(step)
+
+    def _place_cheaper(self, chain: tuple[Step, ...]) -> None:
+        """The reached budget has left nobody: what is cheaper takes the place; where nothing cheaper can be called, all stays as it was."""
+        removed = next(step.model for step in chain if self.thrift.removes(step.model))
+        for key in self.thrift.instead():
+            step = Step(key, Role.FALLBACK)
+            if not self.level.removes(key) and self._objection(step) is None:
+                self._add(step, f"{_slug(key)} in the place of {_slug(removed)}")
+            if len(self.candidates) == (1 if self._only_first() else MOST):
+                return
+        if not self.candidates:
+            self.thrift.is_off, self.skipped = True, {}
+            self._place_all(chain)
 
     def _replaces(self) -> bool:
         """Whether the override takes the primary's place: it can be called, and is no step of the route itself, which only comes first then."""
@@ -149,6 +169,8 @@ class _Planner:
         if self.spent or f"provider:{provider.slug}" in self.health.spent:
             payer = self.spent[0] if self.spent else f"provider:{provider.slug}"
             return Objection(SkipReason.BUDGET, f"stopped by the budget of {payer}, which is spent")
+        if dear := self.thrift.removes(model.key):
+            return Objection(SkipReason.DEGRADED, dear)
         if model.lacks & ask.needs:
             return Objection(SkipReason.UNSUPPORTED, f"cannot do: {', '.join(sorted(model.lacks & ask.needs))}")
         if ask.bound and not speaks(provider.spoken_kind, ask.wire):

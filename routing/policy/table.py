@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, tzinfo
+from decimal import Decimal
 from functools import cached_property
 
 from routing.terms.request import Timeouts
@@ -135,6 +136,9 @@ class Table:
     curve: Curve | None = None
     explorations: Mapping[str, Exploration] = field(default_factory=dict)  # by task type
     projects: Mapping[str, str] = field(default_factory=dict)  # slug → name
+    prices: Mapping[str, Decimal] = field(
+        default_factory=dict
+    )  # by "provider:model", as `cost.compared` says them; unpriced ones are absent
     zone: tzinfo = UTC  # in which moments are told
 
     @cached_property
