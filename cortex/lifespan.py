@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from routing import drain, idempotency, recorder, snapshot
+from routing import budgets, drain, idempotency, recorder, snapshot
 from routing.credentials import background as renewals
 from routing.dispatch import opinion
 from routing.providers import registry
@@ -50,6 +50,7 @@ async def stop() -> None:
     await asyncio.to_thread(renewals.stop)
     await asyncio.to_thread(idempotency.close)
     await asyncio.to_thread(drain.stop_background, flush=True)
+    await asyncio.to_thread(budgets.close)
     await asyncio.to_thread(snapshot.stop_background)
     recorder.close()
     idempotency.let_go()

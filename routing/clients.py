@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from routing import audit, people
+from routing import audit, budgets, people
 from routing.audit import Actor
 from routing.models import Budget, Client, ClientKey, Project, TaskType
 from routing.models._fields import SLUG
@@ -114,7 +114,13 @@ def create_key(
     )
     if budget_usd is not None:
         Budget.objects.create(
-            scope=f"key:{prefix}", monthly_usd=budget_usd, steps=[50, 80, 100], at_limit=BudgetAction.BLOCK
+            scope=f"key:{prefix}",
+            monthly_usd=budget_usd,
+            steps=[50, 80, 100],
+            at_limit=BudgetAction.BLOCK,
+            month=budgets.month_of(timezone.now())[
+                0
+            ].date(),  # nothing was spent by a new key: there is nothing to count
         )
     audit.write("key.create", f"client:{client}", by=by, after={"prefix": prefix, "scopes": made.scopes})
     bump_state()

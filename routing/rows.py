@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -33,10 +34,21 @@ _WIDTHS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Costs:
+    """What some of the written rows have cost, by all that a budget may be of: a call's four, or an attempt's provider."""
+
+    began_at: datetime  # when the calls began, to the quarter of an hour: in no zone does a month begin within one
+    names: tuple[tuple[str, str], ...]  # ("client", "ci") …
+    simulated: bool
+    usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     calls: int  # rows that are new, or now know what became of them
     attempts: int
     items: int
+    costs: tuple[Costs, ...] = ()
 
 
 def stage(cursor: CursorWrapper) -> None:
@@ -110,14 +122,23 @@ def write(cursor: CursorWrapper, calls: Sequence[Sequence[Any]], attempts: Seque
 def write_staged(cursor: CursorWrapper) -> Written:
     """Write what the staging tables hold; see `write`."""
     _make_months(cursor)
-    cursor.execute(_UPSERT_CALLS)
-    calls = cursor.rowcount
-    cursor.execute(_UPSERT_ATTEMPTS)
-    attempts = cursor.rowcount
+    calls, of_calls = _upsert(cursor, _UPSERT_CALLS, _OF_CALL)
+    attempts, of_attempts = _upsert(cursor, _UPSERT_ATTEMPTS, ("provider",))
     cursor.execute(_UPSERT_ITEMS)
     items = cursor.rowcount
     _mark_nights(cursor)
-    return Written(calls, attempts, items)
+    return Written(calls, attempts, items, (*of_calls, *of_attempts))
+
+
+def _upsert(cursor: CursorWrapper, statement: str, names: Sequence[str]) -> tuple[int, list[Costs]]:
+    """How many rows were written, and what they cost. Only those: a row that was there before has been counted before."""
+    cursor.execute(statement)
+    written, costs = 0, []
+    for rows, cost, began_at, simulated, *values in cursor.fetchall():
+        written += rows
+        if cost:
+            costs.append(Costs(began_at, tuple(zip(names, values, strict=True)), simulated, cost))
+    return written, costs
 
 
 def _make_months(cursor: CursorWrapper) -> None:
@@ -169,20 +190,33 @@ def _updates(columns: Sequence[str], keys: Sequence[str]) -> str:
     return ", ".join(f"{column} = excluded.{column}" for column in columns if column not in keys)
 
 
+_OF_CALL = ("client", "key_prefix", "project", "task_type")
+_QUARTER = "date_bin('15 minutes', to_timestamp(('x' || left(replace({id}::text, '-', ''), 12))::bit(48)::bigint / 1000.0), 'epoch')"
+
+# An outcome that replaces a shorter one adds what it costs more.
 _UPSERT_CALLS = f"""
+WITH old AS (SELECT id, cost_usd AS old_usd FROM routing_call WHERE id IN (SELECT id FROM staged_call)), written AS (
 INSERT INTO routing_call ({", ".join(CALL_COLUMNS)})
 SELECT DISTINCT ON (id) {", ".join(CALL_COLUMNS)} FROM staged_call ORDER BY id, status = 'unknown', attempts_count DESC
 ON CONFLICT (id) DO UPDATE SET {_updates(CALL_COLUMNS, ["id"])}
 WHERE excluded.status <> 'unknown' AND (routing_call.status = 'unknown'
    OR NOT excluded.imported AND NOT routing_call.imported AND excluded.attempts_count > routing_call.attempts_count)
+RETURNING id, cost_usd, simulated, {", ".join(_OF_CALL)})
+SELECT count(*), sum(cost_usd - coalesce(old_usd, 0)), {_QUARTER.format(id="id")} AS began_at, simulated, {", ".join(_OF_CALL)}
+FROM written LEFT JOIN old USING (id) GROUP BY began_at, simulated, {", ".join(_OF_CALL)}
 """
 
+# With a client's own credential it is not our money that a provider gets.
 _UPSERT_ATTEMPTS = f"""
+WITH written AS (
 INSERT INTO routing_attempt ({", ".join(ATTEMPT_COLUMNS)})
 SELECT DISTINCT ON (call_id, attempt) {", ".join(ATTEMPT_COLUMNS)} FROM staged_attempt
 ORDER BY call_id, attempt, status = 'unknown'
 ON CONFLICT (call_id, attempt) DO UPDATE SET {_updates(ATTEMPT_COLUMNS, ["call_id", "attempt"])}
 WHERE routing_attempt.status = 'unknown' AND excluded.status <> 'unknown'
+RETURNING call_id, cost_usd, simulated, provider, credential_kind)
+SELECT count(*), sum(cost_usd) FILTER (WHERE credential_kind <> 'caller'), {_QUARTER.format(id="call_id")} AS began_at, simulated, provider
+FROM written GROUP BY began_at, simulated, provider
 """
 
 _ITEM = {

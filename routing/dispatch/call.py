@@ -12,6 +12,7 @@ from uuid import UUID
 
 from routing import circuits, recorder, snapshot
 from routing.attempt import Tried
+from routing.budgets import Unpaid
 from routing.clients import Caller
 from routing.dispatch import keyed, records, refusals
 from routing.dispatch.bulkheads import Busy
@@ -111,9 +112,16 @@ class Call:
             yield candidate
 
     def leave_out(self, candidate: Candidate, error: Exception) -> None:
-        """The candidate was not asked: its provider has as many calls as it may, or cannot be told what the client wrote."""
+        """The candidate was not asked: its provider has as many calls as it may or cannot be told what the client wrote, or a budget does not pay.
+
+        Raises Refused where that is the end: no other candidate helps against the limit of the caller's own budget.
+        """
         if isinstance(error, Busy):
             self.lineup.is_full(candidate)
+        elif isinstance(error, Unpaid):
+            if error.ends_the_call and self.last is None:
+                raise self.refused(*refusals.unpaid(error, candidate)) from None
+            self.plan = self.lineup.unpaid(candidate, error, self.known, self.ask) or self.plan
         else:
             self.lineup.cannot_be_told(candidate, str(error))
 
@@ -181,7 +189,7 @@ class Call:
 
     def _reason(self, served: Candidate) -> str:
         """Why this model serves: the plan's reason, and what failed before."""
-        first = self.candidates[0]
+        first = self.lineup.candidates[0]
         reason = self.plan.reason if first.role is not Role.EXPLORE else first.reason
         errors = [each for each in self.ledger.attempts if each.status is Status.ERROR]
         failed = [each for each in errors if each.role is not Role.SECOND_OPINION]

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 
 from routing.attempt import Progress, Tried, attempt, streamed
+from routing.budgets import Unpaid
 from routing.clients import Caller
 from routing.dispatch.bulkheads import Busy, bulkhead
 from routing.dispatch.call import NO_FACTS, Call, Facts, Over, Told
@@ -35,7 +36,7 @@ async def dispatch(ask: Ask, request: Request, caller: Caller, facts: Facts = NO
         for candidate in call.turns():
             try:
                 tried = await _whole(call, candidate, over)
-            except (Busy, Unreadable) as error:
+            except (Busy, Unreadable, Unpaid) as error:
                 call.leave_out(candidate, error)
                 continue
             if tried.fault is None:
@@ -67,7 +68,7 @@ async def stream(ask: Ask, request: Request, caller: Caller, facts: Facts = NO_F
                             if call.asks_twice and isinstance(event, Relayed):
                                 call.passed.append(event.data)
                             yield event
-            except (Busy, Unreadable) as error:
+            except (Busy, Unreadable, Unpaid) as error:
                 call.leave_out(candidate, error)
                 continue
             if tried is None:
@@ -83,10 +84,12 @@ async def stream(ask: Ask, request: Request, caller: Caller, facts: Facts = NO_F
 
 
 async def _whole(call: Call, candidate: Candidate, over: Over) -> Tried:
-    """One attempt, in its provider's bulkhead, bounded by what is left, written down. Raises Busy and Unreadable."""
+    """One attempt, in its provider's bulkhead, bounded by what is left, written down. Raises Busy, Unreadable and Unpaid."""
     endpoint = call.endpoint(candidate)
     if endpoint is None:
         return call.ledger.note(candidate, _lost(candidate))
+    if call.known.payers:
+        await call.ledger.pay(candidate, call.ask.max_tokens, call.lineup.degraded)
     lane = over(candidate.kind) if over else lane_for(candidate.kind, call.request.raw)
     started_at, begun = datetime.now(UTC), time.perf_counter()
     try:
@@ -104,6 +107,8 @@ async def _streamed(call: Call, candidate: Candidate) -> AsyncIterator[Event | T
     if endpoint is None:
         yield call.ledger.note(candidate, _lost(candidate))
         return
+    if call.known.payers:
+        await call.ledger.pay(candidate, call.ask.max_tokens, call.lineup.degraded)
     lane = lane_for(candidate.kind, call.request.raw)
     started_at, begun, progress = datetime.now(UTC), time.perf_counter(), Progress()
     tried: Tried | None = None

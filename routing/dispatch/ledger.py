@@ -1,11 +1,12 @@
-"""What is written of one call: its intent, each attempt, its outcome."""
+"""What is written of one call: its intent, each attempt, its outcome; and what budgets hold for it meanwhile."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from routing import circuits, recorder
 from routing.attempt import Tried
-from routing.dispatch import limits, metrics, records
+from routing.budgets import NOTHING
+from routing.dispatch import limits, metrics, paying, records
 from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate, Plan
 from routing.terms.record import AttemptRecord, Intent, Outcome
@@ -13,13 +14,14 @@ from routing.terms.words import CredentialKind, ErrorKind, Role, Status
 
 
 class Ledger:
-    """The lines of one call. Each attempt is also counted, and told to the circuits."""
+    """The lines of one call. Each attempt is paid for, counted, and told to the circuits."""
 
     def __init__(self, known: Snapshot, plan: Plan, intent: Intent) -> None:
         self.attempts: list[AttemptRecord] = []
         self.held: limits.Held | None = None  # of the client's tokens a minute
         self._known, self._plan, self._intent = known, plan, intent
         self._outcome: Outcome | None = None
+        self._paid = NOTHING  # for the attempt that is on its way
 
     def start(self) -> None:
         """Raises recorder.Full: then no provider may be called."""
@@ -28,6 +30,12 @@ class Ledger:
     def fall_back(self, then: Candidate) -> None:
         """The last attempt does not end the call: `then` is called next."""
         recorder.fall_back(self._intent.id, self.attempts[-1], then.key)
+
+    async def pay(self, candidate: Candidate, max_tokens: int | None, degraded: frozenset[str] = frozenset()) -> None:
+        """Have budgets hold what the next attempt may cost. Raises Unpaid. Nothing to do where no budget must hold."""
+        self._paid.settle(None)  # of an attempt that came to nothing
+        if self._known.payers:
+            self._paid = await paying.pay(self._known, self._intent, candidate, max_tokens, degraded)
 
     def note(self, candidate: Candidate, tried: Tried, role: Role | None = None) -> Tried:
         """Write down what one try brought."""
@@ -41,6 +49,8 @@ class Ledger:
             propensity=None if self.attempts else self._intent.propensity,
             rates=self._known.rates.get(candidate.key),
         )
+        record = paying.charged(record, self._paid)
+        self._paid.settle(record.cost_usd)
         self.attempts.append(record)
         metrics.attempts(record.provider, record.model, record.status, record.error_kind or "").inc()
         if tried.fault is None:
@@ -75,6 +85,7 @@ class Ledger:
         if self._outcome is not None:
             return
         limits.settle(self.held, self.attempts)
+        self._paid.settle(None)
         metrics.calls(self._intent.task_type, status).inc()
         self._outcome = Outcome(
             id=self._intent.id,
@@ -93,5 +104,6 @@ class Ledger:
 
     def amend(self) -> None:
         """The same outcome with the attempts that came behind it."""
+        self._paid.settle(None)
         if self._outcome is not None:
             recorder.finish(replace(self._outcome, attempts=tuple(self.attempts)))

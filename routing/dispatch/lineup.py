@@ -5,13 +5,18 @@ A plan cannot know it, because it changes within the call. Whoever is left out i
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from routing import circuits
+from routing.budgets import Unpaid
+from routing.dispatch import paying
 from routing.policy.errors import Next, Rests, consequence
 from routing.policy.table import Table
-from routing.terms.candidate import Candidate, Skipped
+from routing.snapshot import Snapshot
+from routing.terms.candidate import Candidate, Plan, Skipped
 from routing.terms.fault import Fault
-from routing.terms.words import SkipReason
+from routing.terms.request import Ask
+from routing.terms.words import BudgetAction, SkipReason
 
 _ENDS_A_CREDENTIAL = frozenset({Rests.CREDENTIAL, Rests.NOT_READY})
 
@@ -20,7 +25,9 @@ class Lineup:
     def __init__(self, table: Table, candidates: tuple[Candidate, ...], size: int) -> None:
         self.candidates = candidates
         self.left_out: list[Skipped] = []
+        self.degraded: frozenset[str] = frozenset()  # the budgets that this call has met at their limit
         self._table, self._size = table, size
+        self._turned: list[Candidate] = []  # whose turn has come
         self._larger_than: int | None = None  # after "context too long": only windows beyond this one
         self._refused: dict[tuple[str, str | None], str] = {}  # (provider, credential) → by which model
         self._is_fallback = False  # somebody has been tried
@@ -29,12 +36,16 @@ class Lineup:
     def __iter__(self) -> Iterator[Candidate]:
         """Each that may be tried when its turn comes."""
         circuits.retries().called(time.monotonic())
-        for candidate in self.candidates:
+        while (candidate := self._following()) is not None:
+            self._turned.append(candidate)
             objection = self._objection(candidate)
             if objection is None:
                 yield candidate
             else:
                 self._leave_out(candidate, *objection)
+
+    def _following(self) -> Candidate | None:
+        return next((each for each in self.candidates if each not in self._turned), None)
 
     def taught(self, candidate: Candidate, fault: Fault) -> bool:
         """Take in what the candidate's fault means for the others; whether any of them may be tried."""
@@ -64,6 +75,22 @@ class Lineup:
         """The candidate was not called: the body cannot be put into its provider's words."""
         circuits.give_back(candidate)
         self._leave_out(candidate, SkipReason.UNSUPPORTED, f"cannot be told what the client wrote: {why}")
+
+    def unpaid(self, candidate: Candidate, error: Unpaid, known: Snapshot, ask: Ask) -> Plan | None:
+        """The candidate was not called: a budget does not pay for it. The plan to go on by, where cheaper models take over."""
+        self.left_out.append(paying.left_out(candidate, error))
+        if error.ends_the_call:
+            self.candidates = ()
+        if error.payer.action is not BudgetAction.DEGRADE:
+            return None
+        self.degraded |= {error.payer.scope}
+        plan = known.cheaper_plan(ask, self.degraded, datetime.now(UTC))
+        tried = {each.key for each in self._turned} - {each.key for each in self.left_out}
+        kept = {each.key for each in plan.candidates}
+        self._turned = [each for each in plan.candidates if each.key in tried]
+        self.left_out = [each for each in self.left_out if each.key not in kept]
+        self.candidates = plan.candidates
+        return plan
 
     @property
     def shed(self) -> bool:

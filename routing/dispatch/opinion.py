@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from routing import circuits, recorder
 from routing.attempt import Tried, attempt
+from routing.budgets import Unpaid
 from routing.dispatch.bulkheads import Busy, bulkhead
 from routing.dispatch.ledger import Ledger
 from routing.dispatch.outcome import Opinion, at_its_deadline
@@ -85,14 +86,15 @@ async def finished(
 
 
 async def opinion(asking: Asking, *, deadline: float) -> Opinion | None:
-    """The second answer; None when nobody else could give one, or there is no time left. `deadline` is of time.perf_counter."""
+    """The second answer; None when nobody else could give one, nobody pays for it, or no time is left. `deadline` is of time.perf_counter."""
     found, left_s = asking.other(), deadline - time.perf_counter()
     if found is None or left_s <= 0:
         return None
     other, endpoint = found
     try:
         request = asking.request.whole()
-    except Unreadable:
+        await asking.ledger.pay(other, asking.ask.max_tokens)
+    except (Unreadable, Unpaid):
         return None
     if not circuits.may_probe(other):
         return None

@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
+from routing.budgets import Unpaid
 from routing.clients import Caller
+from routing.dispatch import paying
 from routing.dispatch.outcome import Ending
-from routing.terms.candidate import Plan, Skipped
+from routing.terms.candidate import Candidate, Plan, Skipped
 from routing.terms.request import Ask
-from routing.terms.words import SkipReason
+from routing.terms.words import SkipReason, Status
 
 # The caller's or the table's wish, not what keeps the call from being served.
 _BY_DESIGN = frozenset({SkipReason.NOT_IN_ROUTE, SkipReason.OVERRIDDEN})
@@ -25,6 +28,22 @@ def budget(spent: frozenset[str], ask: Ask, caller: Caller) -> Ending | None:
         if scope in spent:
             return Ending(402, "budget_spent", f"The budget of {scope} is spent for this month.", False)
     return None
+
+
+def unpaid(error: Unpaid, candidate: Candidate) -> tuple[Ending, Status, float | None]:
+    """What to tell when a budget does not pay for a call, and when to come back: 402, or 503 where it cannot be asked."""
+    scope, details = error.payer.scope, {"scope": error.payer.scope, "needed_usd": _plain(error.estimate)}
+    if error.short is None:
+        words = f"The budget of {scope} cannot be asked: the database is away, and what was at hand of it is spent."
+        return (
+            Ending(503, "budget_unavailable", f"{words} Come back in a moment.", True, details),
+            Status.BLOCKED,
+            RETRY_S,
+        )
+    details |= {"limit_usd": _plain(error.short.limit), "left_usd": _plain(error.left)}
+    words = f"The budget of {scope} is spent for this month but for a rest,"
+    words = f"{words} {paying.what_is_left(error)} for {candidate.key}. Raise the limit, ask for fewer tokens, or wait."
+    return Ending(402, "budget_spent", words, False, details), Status.BLOCKED, None
 
 
 def nothing_to_try(plan: Plan, ask: Ask, left_out: Sequence[Skipped], *, now: datetime) -> tuple[Ending, float | None]:
@@ -54,6 +73,10 @@ def failed(ending: Ending, left_out: Sequence[Skipped]) -> Ending:
     if not ending.retryable:  # a provider's own words stay as they are
         return replace(ending, details=details)
     return replace(ending, message=f"{ending.message} Not tried: {_each(left_out)}.", details=details)
+
+
+def _plain(usd: Decimal) -> str:
+    return format(usd.normalize(), "f")
 
 
 def _sentence(ask: Ask, removed: list[Skipped]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from django.db import DataError, IntegrityError, connection, transaction
 
-from routing import recorder, rows
+from routing import budgets, recorder, rows
 from routing.drain import lines
 from routing.segments import listed, lock_if_orphan, read_line, remove_drafts
 
@@ -167,7 +167,9 @@ def _written(batch: list[tuple[int, bytes, lines.Rows]], done: Drained) -> list[
 def _write(calls: list[lines.Rows]) -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         attempts = [attempt for _, of_call in calls for attempt in of_call]
-        return rows.write(cursor, [call for call, _ in calls], attempts).calls
+        written = rows.write(cursor, [call for call, _ in calls], attempts)
+        budgets.book(written.costs)  # with the rows or not at all, and last: others wait for these rows
+        return written.calls
 
 
 def _write_unknown(path: Path, segment: BinaryIO, done: Drained) -> None:

@@ -1,4 +1,4 @@
-"""Budgets as ledgers: reserve, call, settle."""
+"""Budgets as ledgers: reserve, call, settle. `routing.budgets` is the only door to them."""
 
 from django.db import models
 
@@ -7,7 +7,7 @@ from routing.terms.words import BudgetAction
 
 
 class Budget(models.Model):
-    """A monthly limit of one scope. `reserved` + `spent` never exceed the limit where the action is block."""
+    """A monthly limit of one scope. `spent` is the sum of its calls' rows, `reserved` of its leases; together they never pass a limit that blocks."""
 
     scope = models.CharField(
         max_length=200, unique=True
@@ -18,6 +18,7 @@ class Budget(models.Model):
     month = models.DateField(null=True, blank=True)  # the first day of the month that the two sums are of
     reserved_usd = usd(default=0)
     spent_usd = usd(default=0)
+    simulated = models.BooleanField(default=False)  # what is spent is simulated money
     enabled = models.BooleanField(default=True)
 
 
@@ -34,13 +35,17 @@ class BudgetStep(models.Model):
 
 
 class Lease(models.Model):
-    """A part of a budget's rest that one process may spend without asking; returned when idle or when its process is gone."""
+    """A part of a budget's rest that one process may spend without asking, and what of it it has spent and no row tells yet.
+
+    Returned when idle or when its process is gone.
+    """
 
     budget = models.ForeignKey(Budget, models.CASCADE, related_name="leases")
     owner = models.CharField(max_length=120)
     month = models.DateField()
     usd = usd()
     touched_at = models.DateTimeField()
+    doubted_at = models.DateTimeField(null=True, blank=True)  # since when its owner seems gone; a touch ends the doubt
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["budget", "owner", "month"], name="lease_of")]

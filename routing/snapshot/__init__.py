@@ -17,11 +17,12 @@ from typing import Any, TypeVar
 from django.conf import settings
 
 from routing import budgets, circuits, clients, credentials, limits, quotas, usage
+from routing.budgets import Payer
 from routing.clients import Caller
 from routing.credentials import Access
 from routing.models import Provider as ProviderRow
 from routing.models import StateVersion
-from routing.policy.cost import Rates
+from routing.policy.cost import Rates, compared
 from routing.policy.health import Health
 from routing.policy.plan import plan
 from routing.policy.table import Table
@@ -81,6 +82,7 @@ class Snapshot:
     read_at: datetime
     read_health: Health  # without what this process has learned since
     accesses: Mapping[tuple[str, str], Access] = field(default_factory=dict)  # by (provider, credential)
+    payers: Mapping[str, Payer] = field(default_factory=dict)  # the budgets that must hold, by scope
     plans: dict[tuple[Any, frozenset[str], int], tuple[Plan, datetime]] = field(default_factory=dict, repr=False)
     # What follows from table, keys and endpoints alone, as long as they stand: `remembered`.
     memo: dict[Any, Any] = field(default_factory=dict, repr=False)
@@ -88,7 +90,8 @@ class Snapshot:
     def plan(self, ask: Ask, now: datetime) -> Plan:
         """`policy.plan` of this table and health, remembered until something that it looked at would look otherwise."""
         need = ask.size + (ask.max_tokens or 0)
-        key = _LOOKED_AT(ask), ask.scopes & self.health.spent, bisect_left(self.table.windows, need)
+        reached = ask.scopes & (self.health.spent | self.health.degraded)
+        key = _LOOKED_AT(ask), reached, bisect_left(self.table.windows, need)
         known = self.plans.get(key)
         if known is not None and now < known[1]:
             return known[0]
@@ -97,6 +100,10 @@ class Snapshot:
             self.plans.clear()
         self.plans[key] = made, self._valid_until(now)
         return made
+
+    def cheaper_plan(self, ask: Ask, degraded: frozenset[str], now: datetime) -> Plan:
+        """The plan as if the limits of these budgets were reached, which no snapshot tells yet."""
+        return plan(self.table, ask, replace(self.health, degraded=self.health.degraded | degraded), now)
 
     def _valid_until(self, now: datetime) -> datetime:
         midnight = (now + timedelta(days=1)).replace(
@@ -108,11 +115,13 @@ class Snapshot:
     def is_old(self, now: datetime) -> bool:
         """Whether prices (by date) and addresses (by DNS) should be looked up anew; soon where an address was refused.
 
-        At once where a quota has become due: who reads it then resets it; and where a token has ended since.
+        At once where a quota has become due: who reads it then resets it; and where a token, or a month of budgets, has ended since.
         """
         if any(each.expires_at and self.read_at < each.expires_at <= now for each in self.accesses.values()):
             return True
         if any(not rest.holds(now) for rest in self.read_health.quotas.values()):
+            return True
+        if self.payers and self.read_at < budgets.month_of(now)[0]:
             return True
         was_refused = any(not credential for _, credential in self.read_health.not_ready)
         return now > self.read_at + (READ_AFTER_REFUSAL if was_refused else READ_ANYWAY)
@@ -183,18 +192,22 @@ def _read(version: tuple[int, int]) -> Snapshot:
     accesses = credentials.read_all(now)
     endpoints, not_ready = read_endpoints(accesses)
     table = read_table(version[0], accesses)
+    rates = read_rates(table.models.values(), table.providers, now)
+    table = replace(table, prices={key: compared(each) for key, each in rates.items()})
+    holding = budgets.holding(now)
     health = Health(
         not_ready=not_ready,
         renewals={(each.provider, each.name): each.until for each in accesses if each.until},
         quotas=quotas.exhausted(now),
         readings=usage.readings(now),
-        spent=budgets.spent_scopes(now),
+        spent=holding.spent,
+        degraded=holding.degraded,
     )
     return Snapshot(
         table=table,
         health=_health(health),
         keys=clients.all_keys(),
-        rates=read_rates(table.models.values(), table.providers, now),
+        rates=rates,
         endpoints=endpoints,
         capacity={
             slug: (places, waiting)
@@ -205,6 +218,7 @@ def _read(version: tuple[int, int]) -> Snapshot:
         read_at=now,
         read_health=health,
         accesses={(each.provider, each.name): each for each in accesses},
+        payers=holding.payers,
     )
 
 

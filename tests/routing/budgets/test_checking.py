@@ -10,7 +10,7 @@ from django.db import connection
 from routing import budgets
 from routing.models import Alert, Attempt, Budget, Call, StateVersion
 from routing.terms.ids import uuid7
-from routing.terms.words import BudgetAction, Role, Status
+from routing.terms.words import BudgetAction, CredentialKind, Role, Status
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 16, 0, 0, tzinfo=UTC)  # half of November is over
@@ -130,3 +130,24 @@ def test_a_raised_limit_frees_at_once() -> None:
     budgets.check(NOW)
     Budget.objects.filter(pk=made.pk).update(monthly_usd=20)
     assert budgets.spent_scopes(NOW) == frozenset()
+
+
+def test_what_a_clients_own_credential_paid_is_no_spending_of_the_providers_budget() -> None:
+    budget("provider:openai", "10")
+    budget("client:ci", "10")
+    spent("6")
+    Attempt.objects.update(credential_kind=CredentialKind.CALLER)
+    assert (budgets.check(NOW), titles()) == (1, ["client:ci has reached 50 % of its budget"])
+
+
+def test_the_rows_have_the_last_word_over_a_ledger_that_missed_some() -> None:
+    """An import writes rows of this month, and books none of them."""
+    made = budget("client:ci", "10")
+    budgets.check(NOW)
+    spent("6")
+    assert Budget.objects.get(pk=made.pk).spent_usd == 0
+    budgets.check(NOW)
+    assert Budget.objects.get(pk=made.pk).spent_usd == 6
+    Call.objects.all().delete()
+    budgets.check(NOW)
+    assert Budget.objects.get(pk=made.pk).spent_usd == 0
