@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from routing import alerts, gauges, snapshot
+from routing import alerts, budgets, gauges, snapshot
 from routing.clients import Caller
 from routing.policy import resolve
 from routing.policy.health import Rest
@@ -86,6 +86,15 @@ def status() -> dict[str, Any]:
         "quotas": gauges.every_quota(now),
         "usage": gauges.usage_now(now),
         "degradation": gauges.degradation(known, now),
+        "budgets": [
+            {
+                "scope": each.scope,
+                "monthly_usd": format(each.limit.normalize(), "f"),
+                "at_limit": each.at_limit,
+                **each.told(),
+            }
+            for each in budgets.standings(now)
+        ],
         "alerts": [
             {
                 "key": alert.key,

@@ -13,6 +13,7 @@ from analytics.charts import spend as charts
 from analytics.charts.plot import Plot
 from analytics.queries import ModelRow
 from analytics.spend import Line
+from routing import budgets
 from routing.views.access import page
 
 PERIODS = (7, 28, 90)
@@ -62,6 +63,7 @@ def every(request: HttpRequest) -> HttpResponse:
         "is_simulated": bool(lines) and all(line.simulated for line in lines),
         "some_simulated": any(line.simulated for line in lines),
         "free": _free(since, until, simulated) if unpriced else [],
+        "budgets": budgets.standings(timezone.now()),
         "plot": _plot(since, until) if simulated is None else None,
     }
     return render(request, "analytics/spend.html", context)

@@ -41,6 +41,7 @@ _STATES: dict[str, tuple[str, str]] = {
     "bad": ("bad", "bad"), "critical": ("bad", "critical"), "failed": ("bad", "failed"),
     "quota_exhausted": ("bad", "quota exhausted"), "exhausted": ("bad", "exhausted"), "not_ready": ("bad", "not ready"),
     "blocked": ("bad", "blocked"), "retired": ("bad", "retired"), "budget": ("bad", "budget spent"),
+    "within": ("good", "within its limit"), "reached": ("warn", "limit reached"),
     "rejected": ("off", "rejected"), "cancelled": ("off", "cancelled"), "unknown": ("warn", "unknown"),
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ once, in `routing.document.form`.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +13,7 @@ from django.urls import register_converter
 from django.urls.converters import StringConverter
 from ninja import Router, Status
 
-from routing import changes, credentials
+from routing import budgets, changes, credentials
 from routing.api import clients, connections, lists
 from routing.api.auth import key_auth
 from routing.api.errors import ApiError
@@ -48,7 +49,7 @@ register_converter(Key, "key")
 
 
 def listing(section: str, items: Mapping[str, Part]) -> dict[str, Part]:
-    """The parts with what state adds to them: readiness, exhaustion, simulation, versions."""
+    """The parts with what state adds to them: readiness, exhaustion, simulation, what is spent."""
     extras = _EXTRAS.get(section, dict)()
     return {key: {**part, **extras.get(key, {})} for key, part in items.items()}
 
@@ -69,10 +70,15 @@ def _quotas() -> dict[str, Part]:
     }
 
 
+def _budgets() -> dict[str, Part]:
+    return {each.scope: each.told() for each in budgets.standings(datetime.now(UTC))}
+
+
 _EXTRAS: dict[str, Callable[[], dict[str, Part]]] = {
     "providers": _providers,
     "credentials": _credentials,
     "quotas": _quotas,
+    "budgets": _budgets,
 }
 
 

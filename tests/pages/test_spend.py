@@ -5,10 +5,14 @@ from decimal import Decimal
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from analytics import spend
 from analytics.models import Rollup
+from cortex.templatetags.cortex_ui import pct
+from routing import budgets
+from routing.models import Budget
 from routing.terms.words import Group
 from tests.pages.conftest import NARROW, World
 from tests.pages.evidence import proved
@@ -51,12 +55,25 @@ def test_simulated_spend_is_marked(world: World, client_of: ClientOf) -> None:
     assert "All of it is what the simulated" in client_of(Group.VIEWER).get("/spend/").content.decode()
 
 
+def test_each_budget_is_shown_with_what_is_left_of_it(client_of: ClientOf) -> None:
+    month = budgets.month_of(timezone.now())[0].date()
+    figures = {"month": month, "spent_usd": Decimal(45), "reserved_usd": Decimal(2)}
+    Budget.objects.create(scope="client:ci", monthly_usd=Decimal(50), at_limit="block", **figures)
+    said = client_of(Group.VIEWER).get("/spend/").content.decode()
+    for text in ("client:ci", pct(0.9), "$45.00", "$50.00", "$2.00", "$3.00", "at its limit: block"):
+        assert text in said, text
+
+
 def test_a_period_without_calls_says_so(client_of: ClientOf) -> None:
     assert "Nothing was called in this period" in client_of(Group.VIEWER).get("/spend/?days=7").content.decode()
 
 
 def test_it_is_readable_everywhere(sign_in: Callable[[Group], Page], accessible: Callable[[Page], None]) -> None:
     proved()
+    month = budgets.month_of(timezone.now())[0].date()
+    Budget.objects.create(
+        scope="client:ci", monthly_usd=Decimal(50), at_limit="block", month=month, spent_usd=Decimal(60)
+    )
     page = sign_in(Group.VIEWER)
     page.goto("/spend/?days=7")
     expect(page.locator("[data-figure=spend-days] .main-svg").first).to_be_visible()

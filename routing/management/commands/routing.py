@@ -164,7 +164,15 @@ def _status_lines(told: dict[str, Any]) -> list[str]:
     for each in told["usage"]:
         percent = f"unknown, {each['reason']}" if each["percent"] is None else f"{each['percent']:g} %"
         lines.append(f"  usage of {each['provider']} {each['window']}: {percent}")
+    lines += [f"  {_budget_line(each)}" for each in told["budgets"]]
     return lines + _level_lines(told)
+
+
+def _budget_line(told: dict[str, Any]) -> str:
+    return (
+        f"budget of {told['scope']}: ${told['spent_usd']} of ${told['monthly_usd']} spent, ${told['reserved_usd']} reserved,"
+        f" ${told['left_usd']} left; at this pace ${told['forecast_usd']} by the month's end ({told['state']})"
+    )
 
 
 def _quota_line(told: dict[str, Any]) -> str:
