@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("routing", "0009_costs")]
+    dependencies = [("routing", "0012_limits")]
 
     operations = [
         migrations.AddField("budget", "simulated", models.BooleanField(default=False)),
