@@ -110,9 +110,11 @@ async def _bounded(handler: App, scope: Scope, receive: Receive, send: Send, *, 
     if not is_over:
         await handler(scope, counted, send)
     if is_over:
-        await _json(
-            send, 413, body(413, f"The body is larger than {limit} bytes, the limit CORTEX_SIZE_LIMIT_BYTES sets.")
-        )
+        words = f"The body is larger than {limit} bytes, the limit CORTEX_SIZE_LIMIT_BYTES sets."
+        if scope["path"].startswith("/v1/"):
+            await doors.too_large(scope, receive, send, words)
+        else:
+            await _json(send, 413, body(413, words))
 
 
 async def _json(send: Send, status: int, value: object, headers: Headers = ()) -> None:

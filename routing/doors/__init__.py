@@ -4,7 +4,7 @@
 `routing.dispatch` does the rest.
 """
 
-from routing.doors.front import application, overloaded
+from routing.doors.front import application, overloaded, too_large
 from routing.doors.idempotent import once
 
-__all__ = ["application", "once", "overloaded"]
+__all__ = ["application", "once", "overloaded", "too_large"]

@@ -29,6 +29,10 @@ class Malformed(Exception):
     """The body is no JSON object."""
 
 
+class Packed(Exception):
+    """The body came under a Content-Encoding: nobody can say what it grows to before it is unpacked."""
+
+
 class Exchange:
     def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
@@ -50,7 +54,9 @@ class Exchange:
         return await caller_in_loop(presented_key(self.header), scope)
 
     async def body(self) -> Body:
-        """The JSON object that came. Raises Malformed and Gone."""
+        """The JSON object that came. Raises Packed, Malformed and Gone."""
+        if (self.header("content-encoding") or "identity").lower() != "identity":
+            raise Packed("The body must be plain JSON: send it without a Content-Encoding.")
         parts: list[bytes] = []
         while True:
             message = await self._receive()

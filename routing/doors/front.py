@@ -25,6 +25,8 @@ DOORS = {path: ("POST", partial(converse, wire=wire, name=name)) for path, (wire
     "/v1/models": ("GET", listing.models),
 }
 
+PATH_CHARS = 200  # of an address that is told in an error
+
 
 async def overloaded(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
     """ASGI, for the same paths: this process has as many calls as it may. The body is not read."""
@@ -59,9 +61,20 @@ async def application(scope: Mapping[str, Any], receive: Receive, send: Send) ->
     if door is None and path.startswith("/v1/models/"):
         method, door = "GET", listing.model
     if door is None:
-        await refuse(exchange, wire, Refusal(404, "not_found", f"{exchange.path} is not served here."))
+        await refuse(exchange, wire, Refusal(404, "not_found", f"{exchange.path[:PATH_CHARS]} is not served here."))
     elif exchange.method != method:
-        words = f"{exchange.path} takes {method}."
-        await refuse(exchange, wire, Refusal(405, "method_not_allowed", words))
+        words = f"{exchange.path[:PATH_CHARS]} takes {method}."
+        await refuse(exchange, wire, Refusal(405, "method_not_allowed", words, more={"Allow": method}))
     else:
         await door(exchange)
+
+
+async def too_large(scope: Mapping[str, Any], receive: Receive, send: Send, words: str) -> None:
+    """Refuse a body that is over the limit, in the shape of the wire that it came over. The rest of it is not read."""
+    exchange = Exchange(scope, receive, send)
+    await refuse(exchange, _wire_of(exchange), Refusal(413, "too_large", words, more={"Connection": "close"}))
+
+
+def _wire_of(exchange: Exchange) -> Wire:
+    """Whose shape an error has where no conversation has begun."""
+    return messages if exchange.header("anthropic-version") or exchange.path.startswith("/v1/messages") else chat

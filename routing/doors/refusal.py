@@ -8,7 +8,7 @@ from typing import Any
 
 from routing.callers import NoKey, NotAllowed, NotReady
 from routing.dispatch import Refused
-from routing.doors.exchange import Malformed
+from routing.doors.exchange import Malformed, Packed
 from routing.policy import resolve
 from routing.snapshot import NotLoaded
 from routing.terms.raw import Passed
@@ -27,10 +27,12 @@ class Refusal:
     retry_after_s: int | None = None
     passed: Passed | None = None  # the provider's own error, to be handed on instead
     tries: int = 0
+    more: Mapping[str, str] = field(default_factory=dict)  # headers of its own
 
     @property
     def headers(self) -> dict[str, str]:
         told = {"X-Cortex-Request-Id": self.request_id} if self.request_id else {}
+        told |= self.more
         if self.retry_after_s is not None:
             told["Retry-After"] = str(self.retry_after_s)
         # The SDKs try again by themselves what they think may pass; Cortex has already tried everybody. A lone provider's own error is theirs.
@@ -56,6 +58,8 @@ def refusal_of(error: Exception) -> Refusal:
         return Refusal(400, "invalid_request", error.message, details={"path": error.path})
     if isinstance(error, Malformed):
         return Refusal(400, "malformed", str(error))
+    if isinstance(error, Packed):
+        return Refusal(415, "unsupported_media_type", str(error), more={"Accept-Encoding": "identity"})
     if isinstance(error, NoKey | NotAllowed):
         return Refusal(error.status, error.code, str(error))
     if isinstance(error, NotReady | NotLoaded):
