@@ -1,6 +1,6 @@
 """A body of Chat Completions, read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from routing.terms.request import JsonFormat, Message, Request, Tool, ToolChoice
@@ -93,10 +93,23 @@ def _other_needs(whole: Field) -> set[str]:
 
 def _turns(messages: Field) -> tuple[list[Message], set[str]]:
     needs: set[str] = set()
-    turns = [_turn(message, needs) for message in messages.items()]
+    turns: list[Message] = []
+    for message in messages.items():
+        turn = _turn(message, needs)
+        last = turns[-1] if turns else turn
+        if turns and last.role == turn.role == "tool":
+            turns[-1] = Message(
+                "tool", [*_parts(last), *_parts(turn)]
+            )  # elsewhere the results of one turn stand together
+        else:
+            turns.append(turn)
     if not turns:
         raise messages.bad("must hold at least one message")
     return turns, needs
+
+
+def _parts(turn: Message) -> Sequence[Mapping[str, Any]]:
+    return () if isinstance(turn.content, str) else turn.content
 
 
 def _turn(message: Field, needs: set[str]) -> Message:

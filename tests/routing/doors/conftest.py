@@ -5,13 +5,19 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import anthropic
+import openai
 import pytest
 import uvicorn
 
 from cortex.asgi import application
-from routing import idempotency
+from routing import clients, idempotency, recorder, snapshot
+from routing.audit import SYSTEM
 from routing.providers.registry import close_all
+from tests import doubles
+from tests.routing.doors.sdks import There
 
 
 @contextmanager
@@ -41,3 +47,21 @@ def serving() -> Iterator[str]:
 def address() -> Iterator[str]:
     with serving() as url:
         yield url
+
+
+@pytest.fixture
+def there(settings: Any, tmp_path: Any) -> Iterator[There]:
+    settings.DATA_DIR = tmp_path
+    recorder.close()
+    snapshot.forget()
+    key = clients.create_key("ci", by=SYSTEM).key
+    with (
+        doubles.serve_in_thread() as one,
+        doubles.serve_in_thread() as two,
+        serving() as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as of_openai,
+        anthropic.Anthropic(base_url=url, api_key=key, max_retries=0) as of_anthropic,
+    ):
+        yield There(of_openai, of_anthropic, one, two)
+    recorder.close()
+    snapshot.forget()

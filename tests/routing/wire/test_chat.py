@@ -102,8 +102,13 @@ def test_a_conversation_in_blocks():
                 {"type": "tool_use", "id": "c2", "name": "grep", "input": {"input": "cat"}},
             ],
         ),
-        Message("tool", [{"type": "tool_result", "tool_use_id": "c1", "content": "a cat"}]),
-        Message("tool", [{"type": "tool_result", "tool_use_id": "c2", "content": "12"}]),
+        Message(
+            "tool",
+            [
+                {"type": "tool_result", "tool_use_id": "c1", "content": "a cat"},
+                {"type": "tool_result", "tool_use_id": "c2", "content": "12"},
+            ],
+        ),
         Message("system", "Now in German."),
         Message("assistant", [{"type": "text", "text": "No."}]),
     ]
