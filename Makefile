@@ -5,6 +5,9 @@ WORKERS ?= 2
 # More words for pytest: make test T="tests/cortex -k drain"
 T ?=
 
+# Where the command lines of tests/clients/npm are installed.
+CLIENTS := $(or $(CORTEX_TEST_CLIENTS),var/clients)
+
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 MANAGE := $(PYTHON) manage.py
@@ -16,7 +19,7 @@ NOWHERE := DATABASE_URL=postgres://nobody@127.0.0.1:1/nowhere CORTEX_DATA_DIR=va
 	CORTEX_ENCRYPTION_KEYS=b25seS1mb3ItY2hlY2tzLTAxMjM0NTY3ODlhYmNkZWY= \
 	CORTEX_PUBLIC_URL=https://cortex.invalid CORTEX_ALLOWED_HOSTS=cortex.invalid
 
-.PHONY: help install install-dev demo run test services soak check lint types imports templates settings format bench chromium
+.PHONY: help install install-dev demo run test services soak clients check lint types imports templates settings format bench chromium
 # The directories `templates` and the like are not what the targets of that name make.
 
 help:
@@ -39,8 +42,10 @@ test: install-dev chromium ## all tests; on an embedded database when DATABASE_U
 services: install-dev ## the tests that want a PostgreSQL, Redis and RabbitMQ of the machine
 	DATABASE_URL=$(CORTEX_TEST_DATABASE_URL) $(PYTHON) -m pytest -m "not soak" $(or $(T),tests/services tests/faults tests/routing/test_drain.py)
 
-soak: install-dev chromium ## slow fault and load runs
+soak: install-dev chromium clients ## slow fault and load runs, and the vendors' command lines
 	$(PYTHON) -m pytest -m soak $(T)
+
+clients: $(CLIENTS)/installed ## Claude Code and Codex CLI as npm packages, 640 MB, for soak
 
 check: lint types imports templates settings ## lint, format, types, import contracts, templates, deployment checks
 
@@ -97,6 +102,14 @@ define sync
 	@echo "Installing $(1) into .venv/"
 	@if command -v uv >/dev/null; then uv pip install --quiet --python $(PYTHON) --no-deps --require-hashes -r $(1); else $(PIP) -r $(1); fi
 endef
+
+# None of their install scripts is run: both come ready, each with a launcher of its own.
+$(CLIENTS)/installed: tests/clients/npm/package-lock.json tests/clients/npm/package.json
+	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' || \
+	{ echo "make: the clients need Node.js 18 or newer and npm on PATH: install them (sudo apt-get install nodejs npm)." >&2; exit 1; }
+	@echo "Installing the command lines of tests/clients/npm into $(CLIENTS)/"
+	@mkdir -p $(CLIENTS) && cp $^ $(CLIENTS)/ && npm ci --prefix $(CLIENTS) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \

@@ -59,7 +59,10 @@ def guides(url: str, task: str) -> tuple[Guide, ...]:
             "claude-code",
             "Claude Code",
             "Its session is kept with every call, and one session stays one piece of work.",
-            (Paste("shell", _text(_CLAUDE_CODE, url, task)),),
+            (
+                Paste("shell", _text(_CLAUDE_CODE, url, task)),
+                Paste("shell, with your own subscription or API key for Anthropic's models", _text(_CLAUDE_CODE_OWN, url, task)),
+            ),
         ),
         Guide(
             "codex",
@@ -86,7 +89,7 @@ def guides(url: str, task: str) -> tuple[Guide, ...]:
             "Agents get the tools dispatch, explain_route, status and record_verdict, as far as the key's scopes go.",
             (
                 Paste("Claude Code", f'claude mcp add --transport http cortex {url}/mcp --header "X-Cortex-Key: {PLACEHOLDER}"'),
-                Paste("~/.codex/config.toml", f'[mcp_servers.cortex]\nurl = "{url}/mcp"\nbearer_token_env_var = "CORTEX_KEY"'),
+                Paste("~/.codex/config.toml", _text(_CODEX_MCP, url, task)),
                 Paste("clients that read JSON", _text(_MCP, url, task)),
             ),
         ),
@@ -128,6 +131,12 @@ _CLAUDE_CODE = """
     export CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
     claude --model task:<task>
 """
+_CLAUDE_CODE_OWN = """
+    export ANTHROPIC_BASE_URL=<url>
+    export ANTHROPIC_CUSTOM_HEADERS="X-Cortex-Key: <key>"
+    export CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
+    claude --model task:<task>
+"""
 _CODEX = """
     model = "task:<task>"
     model_provider = "cortex"
@@ -137,6 +146,13 @@ _CODEX = """
     base_url = "<url>/v1"
     env_key = "CORTEX_KEY"
     wire_api = "responses"
+"""
+# Without `required` it begins its work before it knows the tools.
+_CODEX_MCP = """
+    [mcp_servers.cortex]
+    url = "<url>/mcp"
+    bearer_token_env_var = "CORTEX_KEY"
+    required = true
 """
 _LLM = """
     - model_id: cortex

@@ -1,6 +1,7 @@
 """What a sound answer and an error look like on each wire, whole and as a stream's events."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from tests.doubles.script import Act
@@ -106,8 +107,6 @@ def _openai_events(model: str, act: Act) -> list[bytes]:
 
 
 def _response(model: str, act: Act) -> Body:
-    part = {"type": "output_text", "text": act.text, "annotations": []}
-    message = {"type": "message", "id": "msg_0", "role": "assistant", "status": "completed", "content": [part]}
     return {
         "id": "resp_double",
         "object": "response",
@@ -116,7 +115,7 @@ def _response(model: str, act: Act) -> Body:
         "error": None,
         "incomplete_details": None,
         "model": model + "-served",
-        "output": [*_searches(act), message],
+        "output": [*_searches(act), *_items(act)],
         **_tier(act),
         "usage": {
             "input_tokens": act.read,
@@ -136,17 +135,36 @@ def _searches(act: Act) -> list[Body]:
     ]
 
 
+def _items(act: Act) -> Iterator[Body]:
+    if act.text or not act.tool_calls:
+        part = {"type": "output_text", "text": act.text, "annotations": []}
+        yield {"type": "message", "id": "msg_0", "role": "assistant", "status": "completed", "content": [part]}
+    for n, call in enumerate(_openai_calls(act)):
+        space, _, name = call["function"]["name"].rpartition("/")  # a tool of a namespace is scripted as "space/name"
+        told = call["function"] | {"name": name} | ({"namespace": space} if space else {})
+        yield {"type": "function_call", "id": f"fc_{n}", "call_id": call["id"], "status": "completed"} | told
+
+
 def _response_events(model: str, act: Act) -> list[bytes]:
     whole = _response(model, act)
     begun = whole | {"status": "in_progress", "output": [], "usage": None}
-    place = {"item_id": "msg_0", "output_index": 0}
     said: list[Body] = [
         {"type": "response.created", "response": begun},
         {"type": "response.in_progress", "response": begun},
-        {"type": "response.output_item.added", "output_index": 0, "item": whole["output"][-1] | {"content": []}},
     ]
-    said += [{"type": "response.output_text.delta", "delta": word} | place for word in _words(act.text)]
-    said += [{"type": "response.output_item.done", "output_index": 0, "item": whole["output"][-1]}]
+    for index, item in enumerate(_items(act)):
+        place: Body = {"item_id": item["id"], "output_index": index}
+        if item["type"] == "message":
+            opening, kind, parts = {"content": []}, "output_text", _words(act.text)
+        else:
+            opening, kind = {"arguments": ""}, "function_call_arguments"
+            parts = [item["arguments"][:4], item["arguments"][4:]]
+        said += [{"type": "response.output_item.added", "output_index": index, "item": item | opening}]
+        if item["type"] == "message":
+            place["content_index"] = 0
+            said += [{"type": "response.content_part.added", "part": item["content"][0] | {"text": ""}} | place]
+        said += [{"type": f"response.{kind}.delta", "delta": part} | place for part in parts]
+        said += [{"type": "response.output_item.done", "output_index": index, "item": item}]
     if act.fault != "no_finish":
         said.append({"type": "response.completed", "response": whole})
     numbered = [each | {"sequence_number": number} for number, each in enumerate(said)]

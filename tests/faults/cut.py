@@ -1,4 +1,4 @@
-"""A wire to a server that can be cut and mended: a loopback port that passes bytes to the real server, or refuses."""
+"""A wire to a server that can be cut, mended and overheard: a loopback port that passes bytes to the real server, or refuses."""
 
 import contextlib
 import socket
@@ -9,10 +9,15 @@ from psycopg import ConnectionInfo
 
 
 class Cut:
-    """`with Cut("127.0.0.1", 6379) as wire:` — then `wire.port`, `wire.cut()`, `wire.mend()`. A host with a slash is PostgreSQL's directory."""
+    """`with Cut("127.0.0.1", 6379) as wire:` — then `wire.port`, `wire.cut()`, `wire.mend()`. A host with a slash is PostgreSQL's directory.
 
-    def __init__(self, host: str, port: int) -> None:
+    With `hears` it keeps what clients say: `heard` has the bytes of each connection, in the order in which they were made.
+    """
+
+    def __init__(self, host: str, port: int, *, hears: bool = False) -> None:
         self._host, self._server_port = host, port
+        self._hears = hears
+        self.heard: list[bytearray] = []
         self._pairs: list[socket.socket] = []
         self._listener: socket.socket | None = None
         self.port = 0
@@ -47,8 +52,11 @@ class Cut:
                 client, _ = listener.accept()
                 server = self._connect()
                 self._pairs += [client, server]
-                for one, other in ((client, server), (server, client)):
-                    threading.Thread(target=_pass, args=(one, other), daemon=True).start()
+                heard = bytearray() if self._hears else None
+                if heard is not None:
+                    self.heard.append(heard)
+                for one, other, kept in ((client, server, heard), (server, client, None)):
+                    threading.Thread(target=_pass, args=(one, other, kept), daemon=True).start()
 
     def _connect(self) -> socket.socket:
         if not self._host.startswith("/"):
@@ -65,9 +73,11 @@ def to_postgres(server: ConnectionInfo) -> tuple[Cut, str]:
     return wire, f"postgres://{user}@127.0.0.1:{wire.port}/{server.dbname}"
 
 
-def _pass(one: socket.socket, other: socket.socket) -> None:
+def _pass(one: socket.socket, other: socket.socket, heard: bytearray | None) -> None:
     with contextlib.suppress(OSError):
         while part := one.recv(65_536):
+            if heard is not None:
+                heard += part
             other.sendall(part)
     for end in (one, other):
         with contextlib.suppress(OSError):
