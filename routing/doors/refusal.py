@@ -13,6 +13,7 @@ from routing.policy import resolve
 from routing.snapshot import NotLoaded
 from routing.terms.raw import Passed
 from routing.wire.base import Unreadable
+from routing.wire.body import Unparsed
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def refusal_of(error: Exception) -> Refusal:
         )
     if isinstance(error, Unreadable):
         return Refusal(400, "invalid_request", error.message, details={"path": error.path})
-    if isinstance(error, Malformed):
+    if isinstance(error, Malformed | Unparsed):
         return Refusal(400, "malformed", str(error))
     if isinstance(error, Packed):
         return Refusal(415, "unsupported_media_type", str(error), more={"Accept-Encoding": "identity"})

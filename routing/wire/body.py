@@ -16,6 +16,10 @@ class NoObject(ValueError):
     """JSON, but no object."""
 
 
+class Unparsed(ValueError):
+    """JSON that was only glanced at, and that Python cannot hold: numbers of thousands of digits, or too many things in one another."""
+
+
 class Body:
     """The JSON object in `raw`. Raises ValueError for what is none (NaN and Infinity too) and RecursionError."""
 
@@ -30,8 +34,11 @@ class Body:
 
     @cached_property
     def fields(self) -> Mapping[str, Any]:
-        """All of it, parsed."""
-        return walked(self.raw)[0]
+        """All of it, parsed. Raises Unparsed."""
+        try:
+            return walked(self.raw)[0]
+        except (ValueError, RecursionError):
+            raise Unparsed("The body is no JSON: it cannot be read.") from None
 
 
 def laid_out(raw: bytes, parts: Mapping[str, msgspec.Raw]) -> Spans | None:
