@@ -81,7 +81,7 @@ def compared(names: list[str], rounds: int, seconds: float) -> dict[str, Any]:
         for name in names:
             place = folder / name.replace(", ", "-")
             place.mkdir()
-            started = stack.enter_context(SYSTEMS[name](upstream, place))  # type: ignore[attr-defined]  # a context manager
+            started = stack.enter_context(SYSTEMS[name](upstream, place))
             if started is None:
                 missing.append(name)
             else:

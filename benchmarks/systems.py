@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,7 +33,6 @@ class System:
     is_native: bool = False  # asked by task type
 
 
-Start = Callable[[int, Path], Iterator[System | None]]
 CHAT = "/v1/chat/completions"
 
 
@@ -86,8 +85,8 @@ def cortex(upstream: int, folder: Path) -> Iterator[System | None]:
 
 def native(served: System) -> System:
     """The same server, asked over its own API: the SDK's lane."""
-    path, models = "/api/v1/dispatch", {"model": "bench", "stream_model": "bench-stream"}
-    return replace(served, path=path, stream_path=path, is_native=True, **models)
+    path = "/api/v1/dispatch"
+    return replace(served, path=path, stream_path=path, is_native=True, model="bench", stream_model="bench-stream")
 
 
 @contextmanager
@@ -162,8 +161,8 @@ def tensorzero(upstream: int, folder: Path) -> Iterator[System | None]:
 @contextmanager
 def running(command: list[str], port: int, environment: Mapping[str, str] | None = None) -> Iterator[int]:
     """The command, from when it answers at the port until the block is left."""
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    started = subprocess.Popen(command, env={**os.environ, **(environment or {})}, **quiet)
+    quiet = subprocess.DEVNULL
+    started = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=quiet, stderr=quiet)
     try:
         wait_for(port, 90)
         yield started.pid

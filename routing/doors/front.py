@@ -73,8 +73,3 @@ async def too_large(scope: Mapping[str, Any], receive: Receive, send: Send, word
     """Refuse a body that is over the limit, in the shape of the wire that it came over. The rest of it is not read."""
     exchange = Exchange(scope, receive, send)
     await refuse(exchange, _wire_of(exchange), Refusal(413, "too_large", words, more={"Connection": "close"}))
-
-
-def _wire_of(exchange: Exchange) -> Wire:
-    """Whose shape an error has where no conversation has begun."""
-    return messages if exchange.header("anthropic-version") or exchange.path.startswith("/v1/messages") else chat
