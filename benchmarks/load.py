@@ -29,6 +29,9 @@ class Connection(asyncio.Protocol):
         if self.done is not None and not self.done.done():
             self.done.set_exception(error or ConnectionError("closed"))
 
+    def on_body(self, data: bytes) -> None:
+        self.heard = self.heard or data
+
     def on_message_complete(self) -> None:
         status = self.parser.get_status_code()
         self.parser = httptools.HttpResponseParser(self)
@@ -38,10 +41,11 @@ class Connection(asyncio.Protocol):
     async def ask(self) -> float:
         begun = time.perf_counter()
         self.done = asyncio.get_running_loop().create_future()
+        self.heard = b""
         self.transport.write(self.request)  # type: ignore[attr-defined]  # a TCP transport
         status = await self.done
         if status != 200:
-            raise RuntimeError(f"answered {status}")
+            raise RuntimeError(f"answered {status}: {self.heard[:300]!r}")
         return time.perf_counter() - begun
 
 

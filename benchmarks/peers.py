@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections import defaultdict
@@ -52,6 +53,10 @@ MOST = (
     ("relay CPU a call over nginx's", "Cortex, relay", "nginx", "cpu_ms", "400 bytes", 16.0),
     ("relay CPU a call over nginx's, 120 KB", "Cortex, relay", "nginx", "cpu_ms", "120 KB", 16.0),
 )
+
+
+class Unserved(Exception):
+    """A system does not answer this load with 200; in its words."""
 
 
 def main() -> None:
@@ -102,10 +107,17 @@ def compared(names: list[str], rounds: int, seconds: float) -> dict[str, Any]:
 def in_turn(systems: dict[str, System], rounds: int, seconds: float) -> dict[str, Any]:
     """Medians over the rounds; in each, every system has its turn at every load."""
     seen: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    refused: dict[tuple[str, str], str] = {}
     for number in range(rounds + 1):
         for name, system in systems.items():
             for label, body, streams in LOADS:
-                told = asked(system, body, streams, seconds if number else 1.0)
+                if (name, label) in refused:
+                    continue
+                try:
+                    told = asked(system, body, streams, seconds if number else 1.0)
+                except Unserved as error:
+                    refused[name, label] = str(error)
+                    continue
                 if number:  # the first round warms up
                     for measure, value in told.items():
                         seen[name][label][measure].append(value)
@@ -115,6 +127,7 @@ def in_turn(systems: dict[str, System], rounds: int, seconds: float) -> dict[str
             label: {measure: round(statistics.median(values), 4) for measure, values in of_load.items()}
             for label, of_load in seen[name].items()
         }
+        measured[name] |= {label: {"refused": said} for (of, label), said in refused.items() if of == name}
         measured[name] |= {"paced, 50 req/s": calm(system)}
         if system.pid:
             measured[name]["rss_mb"] = sum(rss_mb(pid) for pid in serving(system))
@@ -128,7 +141,11 @@ def in_turn(systems: dict[str, System], rounds: int, seconds: float) -> dict[str
 def asked(system: System, body: dict[str, Any], streams: bool, seconds: float) -> dict[str, float]:
     order = order_of(system, body, streams) | {"kind": "closed", "connections": CONNECTIONS, "seconds": seconds}
     before = sum(cpu_s(pid) for pid in serving(system))
-    told = load(order)
+    try:
+        told = load(order)
+    except subprocess.CalledProcessError as error:
+        last = error.stderr.strip().splitlines()[-1] if error.stderr else ""
+        raise Unserved(last) from None
     cpu = sum(cpu_s(pid) for pid in serving(system)) - before
     result = {"req_s": told["calls"] / seconds, "p99_ms": told["p99_ms"]}
     return result | ({"cpu_ms": cpu * 1000 / told["calls"]} if system.pid else {})

@@ -7,10 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from benchmarks.dispatch import ROOT, free_port, process, publish, wait_for
 
@@ -105,6 +107,8 @@ def litellm(upstream: int, folder: Path) -> Iterator[System | None]:
     )
     words = [command, "--config", str(folder / "litellm.yaml"), "--host", "127.0.0.1", "--port", str(port)]
     environment = {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
+    # Without a key, as it is fastest.
+    environment["LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY"] = "true"
     with running([*words, "--num_workers", "1"], port, environment) as pid:
         yield System(port, pid, CHAT, CHAT, stream_model="bench-stream")
 
@@ -129,42 +133,42 @@ def tensorzero(upstream: int, folder: Path) -> Iterator[System | None]:
     if not python.exists():
         yield None
         return
-    port = free_port()
     models = "".join(
         f'[models.{name}]\nrouting = ["up"]\n[models.{name}.providers.up]\ntype = "openai"\nmodel_name = "bench"\n'
         f'api_base = "http://127.0.0.1:{upstream}{part}/v1/"\napi_key_location = "none"\n'
         for name, part in (("bench", ""), ("bench-stream", "/stream"))
     )
-    (folder / "tensorzero.toml").write_text(
-        f'[gateway]\nbind_address = "127.0.0.1:{port}"\nobservability.enabled = false\n{models}'
-    )
-    starter = (
-        "import asyncio, sys\nfrom tensorzero import tensorzero\n"
+    (folder / "tensorzero.toml").write_text(f"[gateway]\nobservability.enabled = false\n{models}")
+    starter = (  # it listens where it likes, and says so
+        "import asyncio, pathlib, sys\nfrom tensorzero import tensorzero\n"
         "async def main():\n"
-        "    started = tensorzero._start_http_gateway(config_file=sys.argv[1], clickhouse_url=None, postgres_url=None,"
-        " valkey_url=None, async_setup=True)\n"
-        "    gateway = await started\n    await asyncio.Event().wait()\n"
+        "    gateway = await tensorzero._start_http_gateway(config_file=sys.argv[1], clickhouse_url=None,"
+        " postgres_url=None, valkey_url=None, async_setup=True)\n"
+        "    pathlib.Path(sys.argv[2]).write_text(gateway.base_url)\n    await asyncio.Event().wait()\n"
         "asyncio.run(main())\n"
     )
-    with running([str(python), "-c", starter, str(folder / "tensorzero.toml")], port, {"RUST_LOG": "error"}) as pid:
-        path = f"/openai{CHAT}"
-        yield System(
-            port,
-            pid,
-            path,
-            path,
-            model="tensorzero::model_name::bench",
-            stream_model="tensorzero::model_name::bench-stream",
-        )
+    told = folder / "address"
+    command = [str(python), "-c", starter, str(folder / "tensorzero.toml"), str(told)]
+    with running(command, None, {"RUST_LOG": "error"}) as pid:
+        end = time.monotonic() + 60
+        while not (told.exists() and told.read_text()):
+            if time.monotonic() > end:
+                raise RuntimeError("TensorZero's gateway did not start")
+            time.sleep(0.05)
+        port = urlsplit(told.read_text()).port or 0
+        path, model = f"/openai{CHAT}", "tensorzero::model_name::bench"
+        yield System(port, pid, path, path, model=model, stream_model=f"{model}-stream")
 
 
 @contextmanager
-def running(command: list[str], port: int, environment: Mapping[str, str] | None = None) -> Iterator[int]:
+def running(command: list[str], port: int | None, environment: Mapping[str, str] | None = None) -> Iterator[int]:
     """The command, from when it answers at the port until the block is left."""
     quiet = subprocess.DEVNULL
-    started = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=quiet, stderr=quiet)
+    theirs = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}  # which is ours
+    started = subprocess.Popen(command, env={**theirs, **(environment or {})}, stdout=quiet, stderr=quiet)
     try:
-        wait_for(port, 90)
+        if port is not None:
+            wait_for(port, 90)
         yield started.pid
     finally:
         started.terminate()
