@@ -5,7 +5,6 @@ them; a tool call's arguments are the client's to parse. Options read: `headers`
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -24,7 +23,7 @@ from routing.providers.relay_reading import READINGS, Reading
 from routing.providers.relay_stream import Scan
 from routing.terms.event import Heard, StreamEnd, StreamStart, UsageTold
 from routing.terms.fault import Failed, Fault
-from routing.terms.raw import Passed, Raw
+from routing.terms.raw import Passed, Raw, decoded
 from routing.terms.request import Answer, Request, Timeouts
 from routing.terms.secret import Secret
 from routing.terms.words import ErrorKind, ProviderKind
@@ -155,7 +154,7 @@ async def _emptied(response: Response) -> None:
 
 def _read_whole(reading: Reading, endpoint: Endpoint, raw: Raw, response: Response, body: bytes) -> None:
     try:
-        parsed = json.loads(body)
+        parsed = decoded(body)
     except (ValueError, RecursionError):
         raise malformed(f"HTTP {response.status}, but no JSON: {len(body)} bytes", response.status) from None
     if not isinstance(parsed, dict):

@@ -10,6 +10,7 @@ from routing.providers.relay_reading import Reading
 from routing.providers.sse import MAX_EVENT_CHARS
 from routing.terms.event import Relayed
 from routing.terms.fault import Failed, Fault
+from routing.terms.raw import decoded
 
 _BETWEEN = re.compile(rb"\r?\n\r?\n|\r\r")
 
@@ -31,14 +32,23 @@ class Scan:
         if is_last:
             self._reading.is_over = True
             data += b"\n\n" if data else b""  # some servers leave the last empty line out
-        at, written, passed = 0, 0, self._held
-        for found in _BETWEEN.finditer(data):
-            event = data[at : found.end()]
-            at = found.end()
-            length = self._length(event)
-            if length is not None:
+        at, written, passed, may_be_quiet = 0, 0, self._held, True
+        while True:
+            if self.has_begun and may_be_quiet:
+                end, length = self._quiet(data, at)
+                may_be_quiet = end > at
+                if may_be_quiet:
+                    passed.append(data[at:end])
+                    written += length
+                    at = end
+            found = _BETWEEN.search(data, at)
+            if found is None:
+                break
+            event, at = data[at : found.end()], found.end()
+            told = self._length(event)
+            if told is not None:
                 passed.append(event)
-                written += length
+                written += told
         self._tail = data[at:]
         if len(self._tail) > MAX_EVENT_CHARS or (not self.has_begun and sum(map(len, passed)) > MAX_EVENT_CHARS):
             raise malformed(f"an event is longer than {MAX_EVENT_CHARS:,} characters")
@@ -47,9 +57,25 @@ class Scan:
         self._held = []
         return Relayed(b"".join(passed), written)
 
+    def _quiet(self, data: bytes, at: int) -> tuple[int, int]:
+        """(where the events that have content alone end, its characters), told by all of them at once; (at, 0) where that cannot be told."""
+        telling = self._reading.telling.search(data, at)
+        end = data.rfind(b"\n\n", at, telling.start() if telling else len(data)) + 2
+        if end <= at + 1:
+            return at, 0
+        run = data[at:end]
+        events = run.count(b"\n\n")
+        if run.count(b"}\n\n") != events or run.count(b"data: {") != events:
+            return at, 0
+        frames = events * (self._frame + len(b"data: \n\n"))
+        return end, max(len(run) - frames, events)
+
     def _length(self, event: bytes) -> int | None:
         """Characters of content in the event; None for one that is not the client's."""
-        data = b"\n".join(line[5:].strip() for line in event.splitlines() if line.startswith(b"data:"))
+        if event.startswith(b"data: {") and event.count(b"\n") == 2:
+            data = event[6:].strip()
+        else:
+            data = b"\n".join(line[5:].strip() for line in event.splitlines() if line.startswith(b"data:"))
         if not data:
             return 0
         reading = self._reading
@@ -72,7 +98,7 @@ class Scan:
 
     def _parsed(self, data: bytes) -> Mapping[str, Any]:
         try:
-            event = json.loads(data)
+            event = decoded(data)
         except (ValueError, RecursionError):
             raise malformed("an event of the stream is no JSON") from None
         if not isinstance(event, dict):

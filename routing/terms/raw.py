@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from routing.terms.secret import Secret
 from routing.terms.words import ProviderKind
 
@@ -22,6 +24,14 @@ SPOKEN: Mapping[ProviderKind, frozenset[str]] = {
 
 def speaks(kind: ProviderKind, wire: str) -> bool:
     return wire in SPOKEN[kind]
+
+
+def decoded(text: bytes) -> Any:
+    """The value of a JSON text. Raises ValueError and RecursionError."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:  # half a surrogate pair and UTF-16, which json takes
+        return json.loads(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ class Raw:
         if self.spans is None:
             return self.parsed().get(name)
         place = self.spans.get(name)
-        return None if place is None else json.loads(self.body[place[0] : place[1]])
+        return None if place is None else decoded(self.body[place[0] : place[1]])
 
 
 @dataclass(frozen=True, slots=True)
