@@ -191,7 +191,7 @@ def _call(
         "candidates": rows.as_json([arm, *(step for step in steps if step != arm)]), "requested_model": "", "routed_model": arm,
         "would_route": "", "background": False, "stream": True, "simulated": True, "imported": True,
         "reason": f"route: {task} → {steps[0].partition(':')[2]}" if is_primary else f"explored: {arm.partition(':')[2]}",
-        "metadata": "{}",
+        "metadata": "{}", "context": "",
     }  # fmt: skip
 
 
@@ -232,7 +232,7 @@ def _attempt(
         "searches": None if drawn.failed else 0, "service_tier": "", "estimated": False, "rates": card.words if card else "",
         "ttft_ms": None if drawn.failed else drawn.ttft_ms, "total_ms": drawn.total_ms,
         "cost_usd": Decimal(0) if drawn.failed else amount(card, usage) if card else None, "price": "simulated", "success": None,
-        "simulated": True, "thinking": "", "provider_request_id": "",
+        "simulated": True, "thinking": "", "provider_request_id": "", "stored": "",
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from routing import alerts, budgets, gauges, snapshot
 from routing.clients import Caller
+from routing.dispatch.arms import in_session
 from routing.policy import resolve
 from routing.policy.health import Rest
 from routing.policy.plan import plan
@@ -19,9 +20,12 @@ from routing.terms.words import CircuitState, SkipReason
 MOST_ALERTS = 20
 
 
-def explain(ask: Ask) -> dict[str, Any]:
-    """The undrawn plan of an ask: `POST /route/explain`. Raises resolve.Unknown or resolve.Ambiguous for its override."""
-    made = snapshot.current().plan(ask, datetime.now(UTC))
+def explain(ask: Ask, session: str = "") -> dict[str, Any]:
+    """The undrawn plan of an ask, and in a session that began with another model its own: `POST /route/explain`.
+
+    Raises resolve.Unknown or resolve.Ambiguous for its override.
+    """
+    made = in_session(snapshot.current(), ask, ask.client, session, datetime.now(UTC))
     return {
         "task_type": ask.task_type,
         "candidates": [_candidate(rank, each) for rank, each in enumerate(made.candidates, 1)],

@@ -10,7 +10,7 @@ opinion came behind its answer.
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -20,10 +20,12 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import CharField
 
 from routing.models import Attempt, Call
+from routing.policy.pins import IDLE
 
 CALL_COLUMNS = tuple(str(field.column) for field in Call._meta.concrete_fields if field.name != "created_at")
 ATTEMPT_COLUMNS = tuple(str(field.column) for field in Attempt._meta.concrete_fields)
 _INT4 = 2**31 - 1
+SEEN_EVERY = timedelta(minutes=5)  # a session's last call is noted no oftener
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": None})
 _WIDTHS = {
     field.column: field.max_length
@@ -126,6 +128,7 @@ def write_staged(cursor: CursorWrapper) -> Written:
     attempts, of_attempts = _upsert(cursor, _UPSERT_ATTEMPTS, ("provider",))
     cursor.execute(_UPSERT_ITEMS)
     items = cursor.rowcount
+    cursor.execute(_SEEN_ITEMS, [IDLE.total_seconds(), SEEN_EVERY.total_seconds()])
     _mark_nights(cursor)
     return Written(calls, attempts, items, (*of_calls, *of_attempts))
 
@@ -240,6 +243,8 @@ _ITEM = {
     "imported": "c.imported",
     "definition_version": "coalesce(t.definition_version, 1)",
     "model_version": "coalesce(m.version, 1)",
+    "scope": "c.project || CASE WHEN c.context = '' THEN '' ELSE '?' || c.context END",
+    "seen_at": "CASE WHEN c.session <> '' AND NOT c.imported THEN c.started_at END",
 }
 
 # A shadow or a second opinion of its own never opens an item; a call that policy refused before any attempt has no arm.
@@ -256,4 +261,12 @@ ORDER BY c.item_id, c.id, a.attempt, a.status = 'unknown'
 ON CONFLICT (id) DO UPDATE SET {_updates(list(_ITEM), ["id"])}
 WHERE excluded.first_call_id < item.first_call_id
    OR (excluded.first_call_id = item.first_call_id AND item.first_status = 'unknown' AND excluded.first_status <> 'unknown')
+"""
+
+# A session that was idle for too long stays so: what it began with holds it no more.
+_SEEN_ITEMS = """
+UPDATE routing_workitem i SET seen_at = s.seen_at
+FROM (SELECT item_id, max(started_at) AS seen_at FROM staged_call WHERE session <> '' AND NOT imported GROUP BY item_id) AS s
+WHERE i.id = s.item_id AND s.seen_at <= coalesce(i.seen_at, s.seen_at) + make_interval(secs => %s)
+  AND s.seen_at > coalesce(i.seen_at + make_interval(secs => %s), '-infinity')
 """

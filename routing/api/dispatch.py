@@ -83,7 +83,8 @@ async def _events(first: Told, rest: AsyncIterator[Told]) -> AsyncIterator[bytes
 @router.post("/route/explain", auth=key_auth_in_loop(Scope.READ), summary="The plan of a call that is not made")
 async def explain(request: HttpRequest, body: DispatchIn) -> Any:
     caller = _caller(request)
-    return queries.explain((await _asked(request, body, caller)).ask)
+    meant = await _asked(request, body, caller)
+    return queries.explain(meant.ask, meant.facts.session)
 
 
 @router.get("/preflight", auth=key_auth(Scope.READ), summary="Whether a task could be dispatched now")

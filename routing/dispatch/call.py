@@ -15,12 +15,12 @@ from routing.attempt import Tried
 from routing.budgets import Unpaid
 from routing.clients import Caller
 from routing.dispatch import keyed, records, refusals
+from routing.dispatch.arms import arm
 from routing.dispatch.bulkheads import Busy
 from routing.dispatch.ledger import Ledger
 from routing.dispatch.lineup import Lineup
 from routing.dispatch.opinion import Asking, finished
 from routing.dispatch.outcome import Begun, Ending, Refused, Result, ending_of
-from routing.policy.draw import drawn, uniform
 from routing.policy.plan import route_of
 from routing.providers.base import Endpoint, Whole
 from routing.providers.registry import is_relayed
@@ -28,7 +28,6 @@ from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate
 from routing.terms.event import Relayed, StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
 from routing.terms.fault import Fault
-from routing.terms.ids import item_of
 from routing.terms.record import Intent
 from routing.terms.request import Ask, Request, Timeouts
 from routing.terms.words import ProviderKind, Role, SkipReason, Status
@@ -62,7 +61,9 @@ class Call:
         self.ask, self.request, self.caller, self.facts, self.streams = ask, request, caller, facts, streams
         self.started_at, self.begun = datetime.now(UTC), time.perf_counter()
         self.id = facts.id or keyed.id_of(self.started_at)
-        self.plan = known.plan(ask, self.started_at)
+        thread = facts.session or str(self.id)
+        self.arm = arm(known, ask, caller.client, thread, self.started_at, is_session=bool(facts.session))
+        self.plan, self.candidates = self.arm.plan, self.arm.candidates
         self.route, _ = route_of(known.table, ask)
         of_route = self.route is not None and self.route.second_opinion and not ask.is_observed
         self.asks_twice = facts.second_opinion or of_route
@@ -70,9 +71,6 @@ class Call:
         self.timeouts = self.route.timeouts if self.route else Timeouts()
         total_s = min(self.timeouts.total_s, facts.timeout_s or self.timeouts.total_s)
         self.deadline = self.begun + total_s
-        self.item = item_of(ask.task_type, caller.client, facts.session or str(self.id))
-        self.u = uniform(self.item, known.draw_key)
-        self.candidates, self.propensity = drawn(self.plan, self.u)
         self.ledger = Ledger(known, self.plan, self._intent(facts))
         self.lineup = Lineup(known.table, self.candidates, ask.size)
         self.last: tuple[Candidate, Fault] | None = None  # who was tried last, and what came of it
@@ -242,11 +240,11 @@ class Call:
             routed_model=first.key if first else "",
             role=first.role if first else Role.PRIMARY,
             simulated=first is not None and first.kind is ProviderKind.SIMULATED,
-            propensity=self.propensity,
-            draw=self.u if len(self.plan.shares) > 1 else None,
-            item=self.item,
+            propensity=self.arm.propensity,
+            draw=self.arm.u if len(self.plan.shares) > 1 else None,
+            item=self.arm.item,
             **records.asked_of(self.ask, self.caller, self.plan),
-            **records.grading_of(self.known, self.ask, self.item),
+            **records.grading_of(self.known, self.ask, self.arm.item),
         )
 
 

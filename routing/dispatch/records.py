@@ -9,6 +9,7 @@ from routing.attempt import Tried
 from routing.clients import Caller
 from routing.policy.cost import Rates, amount, card_of
 from routing.policy.draw import canonical, uniform
+from routing.policy.pins import spelled
 from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate, Plan
 from routing.terms.record import AttemptRecord
@@ -29,6 +30,7 @@ def asked_of(ask: Ask, caller: Caller, plan: Plan) -> dict[str, Any]:
         "key_prefix": caller.prefix,
         "route_revision": plan.revision,
         "shares": canonical(plan.shares),
+        "context": spelled(ask.context),
         "reason": plan.reason[:500],
     }
 
@@ -72,6 +74,7 @@ def attempt_of(
         provider_request_id=(tried.answer.provider_request_id or "")[:120] if tried.answer else "",
         simulated=simulated,
         thinking=tried.thinking[:40],
+        stored=tried.answer.stored if tried.answer else "",
     )
 
 

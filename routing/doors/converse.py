@@ -9,14 +9,14 @@ from routing import dispatch, snapshot
 from routing.clients import Caller
 from routing.dispatch import Begun, Refused, Result, headers_of
 from routing.dispatch.call import Facts
-from routing.doors import naming
+from routing.doors import keeping, naming
 from routing.doors.exchange import Exchange, Gone
 from routing.doors.heard import Heard
 from routing.doors.refusal import Refusal, refusal_of
 from routing.terms.event import Relayed, StreamStart
 from routing.terms.request import Ask
 from routing.terms.words import Scope, TaskKind
-from routing.wire.base import Unreadable, Wire
+from routing.wire.base import Wire
 
 
 async def converse(exchange: Exchange, wire: Wire, name: str) -> None:
@@ -27,6 +27,8 @@ async def converse(exchange: Exchange, wire: Wire, name: str) -> None:
         with exchange.watched():
             heard = Heard(exchange, body, wire, name)
             ask, facts = _meant(heard, exchange, caller)
+            if "stored" in heard.told.needs:
+                ask = await keeping.bound(ask, heard.told.pins, heard.raw)
             serve = _stream if heard.told.stream else _whole
             await serve(exchange, wire, heard, ask, caller, facts)
     except Gone:
@@ -50,8 +52,6 @@ async def refuse(exchange: Exchange, wire: Wire, refusal: Refusal) -> None:
 
 def _meant(heard: Heard, exchange: Exchange, caller: Caller) -> tuple[Ask, Facts]:
     asked, raw = heard.told, heard.raw
-    if asked.pins is not None:
-        raise Unreadable("previous_response_id", "answers are not stored here: send the conversation whole")
     known = snapshot.fresh()
     ask, facts = naming.meant(known, asked, exchange, caller, raw.wire, brings=bool(raw.credential))
     task = known.table.task_types.get(ask.task_type)

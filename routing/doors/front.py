@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
-from routing.doors import counting, embeddings, listing
+from routing.doors import counting, embeddings, kept, listing
 from routing.doors.converse import converse, refuse
 from routing.doors.exchange import Exchange, Receive, Send
 from routing.doors.refusal import Refusal
@@ -60,6 +60,8 @@ async def application(scope: Mapping[str, Any], receive: Receive, send: Send) ->
     method, door = DOORS.get(path, ("", None))
     if door is None and path.startswith("/v1/models/"):
         method, door = "GET", listing.model
+    if door is None and path.startswith(kept.PREFIX):
+        method, door = exchange.method, kept.answer
     if door is None:
         await refuse(exchange, wire, Refusal(404, "not_found", f"{exchange.path[:PATH_CHARS]} is not served here."))
     elif exchange.method != method:

@@ -26,6 +26,12 @@ def raw_of(exchange: Exchange, body: Body, wire: str, read: Callable[[], Request
     return Raw(wire, body.raw, body.spans, lambda: body.fields, read, headers, query, credential)
 
 
+def without_body(exchange: Exchange, wire: str) -> Raw:
+    """The same of a request that is only a path, and a query."""
+    query = exchange.query.decode("ascii") if _QUERY.fullmatch(exchange.query) else ""
+    return Raw(wire, b"{}", {}, dict, None, passed_on(exchange.headers), query, tuple(_credential(exchange, wire)))
+
+
 def _credential(exchange: Exchange, wire: str) -> Iterator[tuple[str, Secret]]:
     """The client's own credential: what stands in its vendor's headers while the Cortex key has one of its own."""
     if exchange.header("x-cortex-key") is None:

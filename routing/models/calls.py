@@ -46,6 +46,7 @@ class Call(models.Model):
     imported = models.BooleanField(default=False)
     reason = models.CharField(max_length=500, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
+    context = models.CharField(max_length=200, blank=True, db_default="")  # the caller's conditions, commas between
     attempts_count = models.PositiveSmallIntegerField(default=0)
     input_tokens = models.IntegerField(null=True, blank=True)  # of the served attempt
     output_tokens = models.IntegerField(null=True, blank=True)
@@ -97,6 +98,8 @@ class Attempt(models.Model):
     # Of the two attempts of a second opinion. A default of the database's, for writers that are older than the columns.
     output_hash = models.CharField(max_length=64, blank=True, default="", db_default="")
     output_chars = models.IntegerField(null=True, blank=True)
+    # Of an answer that its provider keeps for calls that go on from it: see routing.stored. Half a SHA-256; its name is nowhere.
+    stored = models.CharField(max_length=32, blank=True, db_default="")
 
 
 class WorkItem(models.Model):
@@ -123,6 +126,10 @@ class WorkItem(models.Model):
     first_total_ms = models.IntegerField(null=True, blank=True)  # of the first call
     simulated = models.BooleanField(default=False)
     imported = models.BooleanField(default=False)
+    scope = models.CharField(max_length=330, blank=True, db_default="")  # project?conditions: see policy.pins
+    seen_at = models.DateTimeField(
+        null=True, blank=True
+    )  # its session's last call, a few minutes late; null: no session
     definition_version = models.PositiveIntegerField(default=1)
     model_version = models.PositiveIntegerField(default=1)
 
@@ -130,6 +137,7 @@ class WorkItem(models.Model):
         indexes = [
             models.Index(fields=["opened_at"], name="item_opened"),
             models.Index(fields=["task_type", "opened_at"], name="item_task"),
+            models.Index(fields=["seen_at"], name="item_seen", condition=models.Q(seen_at__isnull=False)),
         ]
 
 

@@ -50,7 +50,8 @@ def drawn(plan: Plan, u: float) -> tuple[tuple[Candidate, ...], float | None]:
     """
     if not plan.shares:
         return plan.candidates, None
-    key, share = draw(plan.shares, u)
+    key, _ = draw(plan.stretches or plan.shares, u)
+    share = dict(plan.shares)[key]
     arm = next((each for each in plan.challengers if each.key == key), None)
     if arm is None:
         return plan.candidates, share

@@ -1,18 +1,20 @@
 """Why a model was chosen, and why each other one was skipped: all of it is here.
 
-Order of precedence: user override → policy (background, the client's models, budgets, what a model cannot do) → the project's route → the
-global route → the tier chain → the degradation curve → quota, readiness, cooldown, circuit. What a filter removes is skipped with its
-reason, a part of a sentence about the model: "anthropic/opus" "cooling down until 14:05".
+Order of precedence: user override → policy (background, the client's models, budgets, what a model cannot do, who keeps the answer that the
+call goes on from) → the model that the session began with → the project's route → the global route → the tier chain → the degradation
+curve → quota, readiness, cooldown, circuit. What a filter removes is skipped with its reason, a part of a sentence about the model:
+"anthropic/opus" "cooling down until 14:05".
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
-from routing.policy import resolve
+from routing.policy import pins, resolve
 from routing.policy.availability import Objection, callers_refusal, credential_for, refusal
 from routing.policy.curve import Level, level
 from routing.policy.health import Health
-from routing.policy.steps import Step, by_author, route_of, steps
+from routing.policy.steps import Step, by_author, explored, route_of, steps
 from routing.policy.table import Credential, Model, Provider, Table
 from routing.policy.thrift import MOST, thrift
 from routing.policy.warnings import endings, unheard, warnings
@@ -22,6 +24,8 @@ from routing.terms.request import Ask
 from routing.terms.words import CredentialKind, Role, SkipReason, TaskKind
 
 __all__ = ["plan", "route_of"]
+
+_Shares = tuple[tuple[str, float], ...]
 
 DEFAULT_COOLDOWN_S = 300.0
 _NAMED = (Role.OVERRIDE, Role.OBSERVED)  # the caller has said the model, by wish or by habit
@@ -47,19 +51,21 @@ class _Planner:
         self.spent = sorted(payers & health.spent)
         self.override = resolve.model(table, ask.override) if ask.override else None
         self.thrift = thrift(table, ask, health, self.route, self.override)
+        self.pin = pins.in_force(table, ask, now)
+        self._keeper: Step | None = None
         self.candidates: list[Candidate] = []
         self.skipped: dict[str, Skipped] = {}
 
     def plan(self) -> Plan:
         replaced = self._replaces()
-        chain = tuple(steps(self.table, self.ask, self.route, self.override, replaced=replaced))
+        chain = tuple(self._steps(replaced=replaced))
         self._place_all(chain)
         if not self.candidates and any(self.thrift.removes(step.model) for step in chain):
             self._place_cheaper(chain)
         if replaced and self.route is not None:
             words = f"replaced by the override {_slug(self.override or '')}"
             self._skip(self.route.steps[0], Objection(SkipReason.OVERRIDDEN, words))
-        challengers, shares = self._shares()
+        challengers, stretches, shares = self._shares()
         return Plan(
             candidates=tuple(self.candidates),
             skipped=tuple(self._all_skipped()),
@@ -70,6 +76,7 @@ class _Planner:
             primary=self.route.steps[0] if self.route and self.route.steps else None,
             shares=shares,
             challengers=challengers,
+            stretches=stretches,
             source_route=self.route.name if self.route else "",
             warnings=tuple(self._warnings()),
         )
@@ -77,7 +84,7 @@ class _Planner:
     def _place_all(self, chain: tuple[Step, ...]) -> None:
         only_first = self._only_first()
         for place, step in enumerate(chain):
-            if only_first and place:
+            if only_first and place and step != self._keeper:
                 self._skip(step.model, Objection(SkipReason.FALLBACK_OFF, only_first))
             else:
                 self._place(step)
@@ -94,6 +101,15 @@ class _Planner:
         if not self.candidates:
             self.thrift.is_off, self.skipped = True, {}
             self._place_all(chain)
+
+    def _steps(self, *, replaced: bool) -> Iterator[Step]:
+        """The chain; where nobody in it is of the provider that keeps the answer, the model that wrote it."""
+        chain = tuple(steps(self.table, self.ask, self.route, self.override, replaced=replaced, pin=self.pin))
+        yield from chain
+        kept = self.ask.kept
+        if kept is not None and not any(step.model.partition(":")[0] == kept.provider for step in chain):
+            self._keeper = Step(kept.key, Role.FALLBACK, is_governed=False)
+            yield self._keeper
 
     def _replaces(self) -> bool:
         """Whether the override takes the primary's place: it can be called, and is no step of the route itself, which only comes first then."""
@@ -140,7 +156,7 @@ class _Planner:
         objection = self._policy_objection(model)
         if objection is not None:
             return objection
-        provider, zone = self.table.providers[model.provider], self.table.zone
+        provider, zone = self._provider(model), self.table.zone
         if self._is_brought(provider, step):
             return callers_refusal(provider, model, self.health, self.now, self.ask.brings, zone)
         return refusal(provider, model, self.health, self.now, step.credential_kind, zone)
@@ -149,6 +165,8 @@ class _Planner:
         """Whether the client's own credential is the one to call the provider with."""
         ask = self.ask
         is_meant = bool(ask.brings) and provider.takes_callers and step.credential_kind is None
+        if ask.kept is not None and ask.kept.credential != ask.brings:
+            return False
         return is_meant and speaks(provider.spoken_kind, ask.wire)
 
     def _policy_objection(self, model: Model) -> Objection | None:
@@ -173,6 +191,15 @@ class _Planner:
             return Objection(SkipReason.DEGRADED, dear)
         if model.lacks & ask.needs:
             return Objection(SkipReason.UNSUPPORTED, f"cannot do: {', '.join(sorted(model.lacks & ask.needs))}")
+        if ask.kept is not None and ask.kept.provider != provider.slug:
+            return Objection(SkipReason.UNSUPPORTED, f"does not have the stored response: {ask.kept.provider} has it")
+        if (
+            ask.kept is not None
+            and ask.kept.credential_kind is CredentialKind.CALLER
+            and ask.kept.credential != ask.brings
+        ):
+            words = "has the stored response for the client's own credential, which did not come with this call"
+            return Objection(SkipReason.NOT_READY, words)
         if ask.bound and not speaks(provider.spoken_kind, ask.wire):
             return Objection(SkipReason.UNSUPPORTED, f"cannot carry: {', '.join(sorted(ask.bound))}")
         if model.context_window is not None and ask.size + (ask.max_tokens or 0) > model.context_window:
@@ -196,7 +223,7 @@ class _Planner:
 
     def _candidate(self, step: Step, why: str) -> Candidate:
         model = self.table.models[step.model]
-        provider = self.table.providers[model.provider]
+        provider = self._provider(model)
         credential = credential_for(provider, model, self.health, self.now, step.credential_kind)
         if self._is_brought(provider, step):
             credential = Credential(self.ask.brings, CredentialKind.CALLER)
@@ -211,11 +238,24 @@ class _Planner:
             reason=why,
         )
 
+    def _provider(self, model: Model) -> Provider:
+        """The model's provider; of one that keeps an answer, as the credential sees it that the answer was given to."""
+        provider, kept = self.table.providers[model.provider], self.ask.kept
+        if kept is None or kept.provider != provider.slug:
+            return provider
+        return replace(
+            provider, credentials=tuple(each for each in provider.credentials if each.name == kept.credential)
+        )
+
     def _why(self, step: Step) -> str:
+        if step == self._keeper:
+            return f"{_slug(step.model)} has the stored response"
         if step.role is Role.OVERRIDE:
             return f"override: {_slug(step.model)}"
         if step.role is Role.OBSERVED:
             return f"observed: {_slug(step.model)}, as the client asked"
+        if self.pin is not None and step == Step(self.pin.model, self.pin.role):
+            return f"session began with {_slug(step.model)}"
         if self.route is None:
             return f"tier chain → {_slug(step.model)}"
         where = f"project {self.route.project}" if self.source == "project" else "route"
@@ -254,22 +294,23 @@ class _Planner:
         why = f" ({'; '.join(passed)})" if passed else ""
         return (self.candidates[0].reason if self.candidates else "nothing to try") + why
 
-    def _shares(self) -> tuple[tuple[Candidate, ...], tuple[tuple[str, float], ...]]:
-        """The challengers that may be drawn, and the probability of each and of the primary. () when no draw means anything."""
+    def _shares(self) -> tuple[tuple[Candidate, ...], _Shares, _Shares]:
+        """The challengers that may be drawn, the stretches of the draw, and the probability of each and of the primary.
+
+        All of them () when no draw means anything.
+        """
         first = self.candidates[0] if self.candidates else None
-        if first is None or first.role is not Role.PRIMARY:
-            return (), ()
-        challengers: list[Candidate] = []
-        exploration = self.table.explorations.get(self.ask.task_type)
-        today = self.now.date()
-        # Another route's primary is another incumbent: only the global, unconditional route is compared.
-        is_plain = self.source == "global" and self.route is not None and not self.route.condition
-        may_explore = is_plain and not self.background and self.ask.author is None
-        if exploration and may_explore and exploration.starts_on <= today <= exploration.until:
-            challengers = [self._challenger(key) for key in exploration.challengers if self._may_explore(key, first)]
-        each = exploration.share / len(exploration.challengers) if exploration and challengers else 0.0
-        shares = [(candidate.key, each) for candidate in challengers]
-        return tuple(challengers), (*shares, (first.key, 1.0 - each * len(challengers)))
+        if first is None or first.role is not Role.PRIMARY or self.pin is not None:
+            return (), (), ()
+        may_explore = not self.background and self.ask.author is None
+        exploration = explored(self.table, self.ask.task_type, self.route, self.now.date()) if may_explore else None
+        of = exploration.challengers if exploration else ()
+        challengers = {key: self._challenger(key) for key in of if self._may_explore(key, first)}
+        each = exploration.share / len(of) if exploration and challengers else 0.0
+        left = (first.key, 1.0 - each * len(challengers))
+        stretches = [(key if key in challengers else first.key, each) for key in of] if challengers else []
+        shares = [(key, each) for key in challengers]
+        return tuple(challengers.values()), (*stretches, (first.key, 1.0 - each * len(stretches))), (*shares, left)
 
     def _may_explore(self, key: str, primary: Candidate) -> bool:
         step = Step(key, Role.EXPLORE)

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 
 from routing.policy.chain import chain
-from routing.policy.table import LOCAL_ROLE, Route, Table
+from routing.policy.table import LOCAL_ROLE, Exploration, Route, Table
+from routing.terms.candidate import Pin
 from routing.terms.request import Ask
 from routing.terms.words import CredentialKind, Role
 
@@ -30,11 +32,16 @@ def route_of(table: Table, ask: Ask) -> tuple[Route | None, str]:
     return None, "default"
 
 
-def steps(table: Table, ask: Ask, route: Route | None, override: str | None, *, replaced: bool) -> Iterator[Step]:
+def steps(
+    table: Table, ask: Ask, route: Route | None, override: str | None, *, replaced: bool, pin: Pin | None = None
+) -> Iterator[Step]:
     """The override, the route's steps, its tier chain, the local model that ends it. A model may stand in it twice.
 
-    `replaced`: the override has taken the primary's place, which is left out then.
+    `replaced`: the override has taken the primary's place, which is left out then. `pin`: what the session began with comes first, and
+    all others are there for its failure.
     """
+    if pin is not None:
+        yield Step(pin.model, pin.role)
     if override is not None:
         yield Step(override, Role.OBSERVED if ask.is_observed else Role.OVERRIDE, is_governed=False)
     of_route = route.steps if route else ()
@@ -42,7 +49,7 @@ def steps(table: Table, ask: Ask, route: Route | None, override: str | None, *, 
         is_first = key == of_route[0]
         if is_first and replaced:
             continue
-        role = Role.PRIMARY if is_first and override is None else Role.FALLBACK
+        role = Role.PRIMARY if is_first and override is None and pin is None else Role.FALLBACK
         yield Step(key, role, _oauth_first(table, route, key) if is_first else None)
     origin = override if replaced or not of_route else of_route[0]
     if origin is not None:
@@ -51,6 +58,17 @@ def steps(table: Table, ask: Ask, route: Route | None, override: str | None, *, 
         for model in table.models.values():
             if model.role == LOCAL_ROLE:
                 yield Step(model.key, Role.FALLBACK)
+
+
+def explored(table: Table, task_type: str, route: Route | None, today: date) -> Exploration | None:
+    """The exploration that holds today for calls that go by this route, where there is one.
+
+    Another route's primary is another incumbent: only the global, unconditional route is compared.
+    """
+    if route is None or route.project is not None or route.condition:
+        return None
+    found = table.explorations.get(task_type)
+    return found if found is not None and found.starts_on <= today <= found.until else None
 
 
 def by_author(of_route: tuple[str, ...], author: str | None) -> tuple[str, ...]:

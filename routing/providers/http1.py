@@ -279,9 +279,9 @@ _CONTROL = re.compile(r"[\0-\x08\n-\x1f\x7f]")
 _NAME = re.compile(r"(?!(?:host|content-length|transfer-encoding)$)[!#$%&'*+\-.^_`|~0-9a-z]+", re.IGNORECASE | re.ASCII)
 
 
-def head_of(target: str, host: str, headers: list[tuple[str, str]], length: int) -> bytes:
-    """The head of a POST. Raises ValueError for what would end a line of it early, or frame the request otherwise than its length does."""
-    lines = [f"POST {target} HTTP/1.1", f"host: {host}", f"content-length: {length}"]
+def head_of(target: str, host: str, headers: list[tuple[str, str]], length: int, method: str = "POST") -> bytes:
+    """The head of a request. Raises ValueError for what would end a line of it early, or frame the request otherwise than its length does."""
+    lines = [f"{method} {target} HTTP/1.1", f"host: {host}", f"content-length: {length}"]
     lines += [f"{_name(name)}: {value}" for name, value in headers]
     # Nearly every head is printable, which is told ten times as fast as that there is no control character.
     if not "".join(lines).isprintable() and any(_CONTROL.search(line) for line in lines):

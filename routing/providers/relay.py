@@ -23,6 +23,7 @@ from routing.providers.relay_reading import READINGS, Reading
 from routing.providers.relay_stream import Scan
 from routing.terms.event import Heard, StreamEnd, StreamStart, UsageTold
 from routing.terms.fault import Failed, Fault
+from routing.terms.ids import stored_name
 from routing.terms.raw import Passed, Raw, decoded
 from routing.terms.request import Answer, Request, Timeouts
 from routing.terms.secret import Secret
@@ -38,10 +39,10 @@ class Relay:
     async def complete(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> Answer:
         raw, wait_s = _raw(request), first_byte_s(timeouts, request.max_tokens)
         async with _open(endpoint, raw, timeouts, wait_s) as response:
-            body = await _read(response, timeouts.idle_s)
+            body = await read_body(response, timeouts.idle_s)
             reading = READINGS[raw.wire]()
             _read_whole(reading, endpoint, raw, response, body)
-            return _answer(reading, response, Passed(response.status, told(response.headers), body))
+            return _answer(reading, raw, response, Passed(response.status, told(response.headers), body))
 
     async def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Heard]:
         raw, loop = _raw(request), asyncio.get_running_loop()
@@ -71,7 +72,7 @@ class Relay:
                     told_usage = reading.usage
                     yield UsageTold(told_usage)
             await _emptied(response)
-            yield StreamEnd(_answer(reading, response))
+            yield StreamEnd(_answer(reading, raw, response))
 
     def thinking_control(self, endpoint: Endpoint, request: Request) -> str:
         return "as the client asked" if request.thinking_budget or request.effort or request.thinks else ""
@@ -88,23 +89,23 @@ async def _open(endpoint: Endpoint, raw: Raw, timeouts: Timeouts, wait_s: float)
     """The 2xx answer to the relayed request, its body unread; Failed for any other. What is left of it when the block is left is given up."""
     until = asyncio.get_running_loop().time() + wait_s
     try:
-        body, to = body_of(raw, endpoint), _upstream(endpoint)
+        body, to = body_of(raw, endpoint), upstream_of(endpoint)
         head = head_of(_target(to, raw), to.named, headers_of(raw, endpoint), len(body))
         connected = await connection(endpoint, to, timeouts.connect_s)
         response = await connected.ask(head, body, until)
     except Failed:
         raise
     except Exception as error:  # noqa: BLE001 - the network's, ssl's, ValueErrors of names and addresses
-        raise Failed(_transport(error, secrets_of(raw, endpoint))) from None
+        raise Failed(transport_fault(error, secrets_of(raw, endpoint))) from None
     try:
         if not 200 <= response.status < 300:
-            raise Failed(_fault(endpoint, raw, response, await _read(response, timeouts.idle_s)))
+            raise Failed(_fault(endpoint, raw, response, await read_body(response, timeouts.idle_s)))
         yield response
     finally:
         response.close()
 
 
-def _transport(error: Exception, secrets: list[Secret]) -> Fault:
+def transport_fault(error: Exception, secrets: list[Secret]) -> Fault:
     match error:
         case NoConnection():
             kind, what = ErrorKind.CONNECT, "no connection"
@@ -131,7 +132,7 @@ async def _some(response: Response, until: float) -> bytes:
         raise truncated("the connection broke in the middle of the answer", response.status) from None
 
 
-async def _read(response: Response, idle_s: float) -> bytes:
+async def read_body(response: Response, idle_s: float) -> bytes:
     """The whole body. Failed when it stops for `idle_s`, breaks off or grows past the limit."""
     loop, parts, size = asyncio.get_running_loop(), [], 0
     while data := await _some(response, loop.time() + idle_s):
@@ -174,13 +175,15 @@ def _fault(endpoint: Endpoint, raw: Raw, response: Response, body: bytes) -> Fau
     return replace(fault, passed=Passed(response.status, told(response.headers), clean))
 
 
-def _answer(reading: Reading, response: Response, passed: Passed | None = None) -> Answer:
+def _answer(reading: Reading, raw: Raw, response: Response, passed: Passed | None = None) -> Answer:
+    is_kept = reading.is_kept and raw.get("store") is not False  # who says nothing has it kept
     return Answer(
         reading.text,
         reading.stop,
         reading.model,
         reading.usage,
         provider_request_id=_id(reading, response),
+        stored=stored_name(reading.id) if is_kept else "",
         passed=passed,
     )
 
@@ -189,7 +192,7 @@ def _id(reading: Reading, response: Response) -> str | None:
     return plain(response.headers.get(reading.id_header) or reading.id, ID_CHARS) or None
 
 
-def _upstream(endpoint: Endpoint) -> Upstream:
+def upstream_of(endpoint: Endpoint) -> Upstream:
     return upstream((anthropic_url if endpoint.kind is ProviderKind.ANTHROPIC else openai_url)(endpoint))
 
 

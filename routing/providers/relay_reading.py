@@ -38,6 +38,11 @@ class Reading:
     def tell(self, event: Mapping[str, Any]) -> None:
         raise NotImplementedError
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the provider keeps the answer for calls that go on from it, unless it was told not to."""
+        return False
+
     def whole(self, body: Mapping[str, Any]) -> None:
         """Raises Failed where the body is malformed or was cut off."""
         raise NotImplementedError
@@ -187,6 +192,10 @@ class Responses(Reading):
         self._ended(body)
         parts = [part for item in body["output"] if isinstance(item, dict) for part in item.get("content") or ()]
         self.text = "".join(str(part.get("text") or "") for part in parts if isinstance(part, dict))
+
+    @property
+    def is_kept(self) -> bool:
+        return bool(self.id)
 
     def _ended(self, response: Mapping[str, Any]) -> None:
         details = response.get("incomplete_details")

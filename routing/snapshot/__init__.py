@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 
-from routing import budgets, circuits, clients, credentials, limits, quotas, usage
+from routing import budgets, circuits, clients, credentials, limits, quotas, sessions, usage
 from routing.budgets import Payer
 from routing.clients import Caller
 from routing.credentials import Access
@@ -182,6 +182,7 @@ def load_now() -> Snapshot:
         read = _read(version)
         if _version() == version:  # nothing was committed in between: all of it is of one revision
             break
+    sessions.read(read.table, read.read_at)  # before anybody goes by the new table
     _current = read
     return read
 
@@ -225,8 +226,11 @@ def _read(version: tuple[int, int]) -> Snapshot:
 def refresh() -> None:
     """Read anew if the version has moved, or if prices and addresses have become old."""
     old = _current
-    if old is None or old.version != _version() or old.is_old(datetime.now(UTC)):
+    now = datetime.now(UTC)
+    if old is None or old.version != _version() or old.is_old(now):
         load_now()
+    else:
+        sessions.read(old.table, now)
 
 
 def start_background() -> None:
@@ -245,6 +249,7 @@ def forget() -> None:
     _current = None
     circuits.forget()
     limits.forget()
+    sessions.forget()
 
 
 def _health(read: Health) -> Health:

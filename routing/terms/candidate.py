@@ -37,6 +37,28 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Pin:
+    """With which model a session began: it keeps it, whatever becomes of the route."""
+
+    model: str  # "provider:model"
+    role: Role  # of its first attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Who keeps an answer that a call goes on from: its provider, for the account of the credential that it was given to."""
+
+    provider: str  # slug
+    model: str  # slug of the model that wrote it
+    credential: str  # name; "": none was needed
+    credential_kind: CredentialKind
+
+    @property
+    def key(self) -> str:
+        return f"{self.provider}:{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
 class Warning:
     """Something about a route that its owner should know; nothing that stops it."""
 
@@ -60,5 +82,7 @@ class Plan:
         tuple[str, float], ...
     ] = ()  # undrawn: ("provider:model", probability) of primary and challengers; sums to 1
     challengers: tuple[Candidate, ...] = ()  # of the shares, with role explore: what a draw may put first
+    # [0, 1) cut up among them. Where a challenger is skipped the primary has its stretch, so that nobody else's session moves.
+    stretches: tuple[tuple[str, float], ...] = ()
     source_route: str = ""  # "code_generation@site?batch": the route that was read; "" without one
     warnings: tuple[Warning, ...] = ()  # about the route, whatever was skipped

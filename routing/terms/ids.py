@@ -6,7 +6,7 @@ Source: RFC 9562, section 5.7.
 import os
 import socket
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from uuid import UUID, uuid4
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,6 +41,11 @@ def time_of(name: UUID) -> datetime | None:
 def floor_of(moment: datetime) -> UUID:
     """The least id of `moment`: `id__gte=floor_of(since)` is "not before since". Before 1970 it is 0."""
     return UUID(int=max(milliseconds(moment), 0) << 80)
+
+
+def stored_name(answer: str) -> str:
+    """By what an answer that its provider keeps is known here: half a SHA-256 of its name, which nobody can turn back."""
+    return sha256(answer.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def item_of(task_type: str, client: str, thread: str) -> UUID:

@@ -43,6 +43,7 @@ class Intent:
     simulated: bool = False
     would_route: str = ""  # observe mode: what routing would have done
     reason: str = ""
+    context: str = ""  # the caller's conditions, with commas between them
     metadata: dict[str, str] = field(default_factory=dict)
 
 
@@ -75,6 +76,7 @@ class AttemptRecord:
         ""  # keyed, of two opinions: equal where they say the same; "" where there was nothing to compare
     )
     output_chars: int | None = None  # how long that output is
+    stored: str = ""  # which answer its provider keeps, by terms.ids.stored_name; "": none
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from routing.terms.candidate import Kept, Pin
 from routing.terms.raw import Passed, Raw
 
 
@@ -28,6 +29,8 @@ class Ask:
     wire: str = ""  # the client's, where that matters: with `bound` and `brings`
     brings: str = ""  # the name of the client's own credential, for its vendor's provider alone
     bound: frozenset[str] = frozenset()  # those of the needs that only a provider of the client's wire can be told
+    pin: Pin | None = None  # with which model the call's session began, where the draw says another one by now
+    kept: Kept | None = None  # who keeps the answer that the call goes on from: nobody else can serve it
     allowed_models: frozenset[str] | None = None  # the client's list of "provider:model"; None: all
     client: str = ""  # slug
     scopes: frozenset[str] = frozenset()  # budgets that pay besides task, project, provider: "client:ci", "key:ck_ab12"
@@ -139,4 +142,5 @@ class Answer:
     provider_request_id: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)  # "stop_sequence", "stop_details": what few wires tell
     blocks: Sequence[Mapping[str, Any]] = ()  # the same in Anthropic's blocks; () where the wire has none
+    stored: str = ""  # `terms.ids.stored_name` of an answer that its provider keeps; "": it keeps none
     passed: Passed | None = None  # of a relayed answer: what the provider sent. Of a relayed stream nothing is kept

@@ -45,8 +45,8 @@ class Worker:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=40) as answer:
             return json.load(answer)
 
-    def dispatch(self) -> Any:
-        return self.ask("dispatch", {"task_type": "talk", "prompt": "Say it.", "max_tokens": 1})
+    def dispatch(self, **more: Any) -> Any:
+        return self.ask("dispatch", {"task_type": "talk", "prompt": "Say it.", "max_tokens": 1} | more)
 
 
 @pytest.fixture
@@ -138,6 +138,32 @@ def test_a_route_published_at_one_worker_is_what_both_dispatch_by(workers: tuple
     for worker in (a, b):
         told = until(lambda worker=worker: follows(worker, before), WITHIN_S)
         assert (told["model"], told["attempts"][0]["role"]) == ("two", "primary")
+
+
+def test_a_session_keeps_its_model_at_both_workers_when_the_route_changes_under_it(
+    workers: tuple[Worker, Worker],
+) -> None:
+    a, b = workers
+    told = a.dispatch(session="work")
+    assert [each["model"] for each in told["attempts"]] == ["one", "two"]  # it began with the model that fails once
+    b.ask("reset", {})
+    for worker in workers:
+        until(lambda worker=worker: worker.ask("status")["cooldowns"] == [], WITHIN_S)
+    a.ask("routes/talk", {"steps": ["second:two", "first:one"]}, "PATCH", If_Match=str(told["route_revision"]))
+    for worker in workers:
+        assert until(lambda worker=worker: follows(worker, told["route_revision"]), WITHIN_S)["model"] == "two"
+        assert until(lambda worker=worker: keeps(worker, "work"), WITHIN_S)["reason"] == "session began with one"
+        assert (
+            worker.ask("route/explain", {"task_type": "talk", "session": "work", "prompt": "x"})["candidates"][0][
+                "model"
+            ]
+            == "one"
+        )
+
+
+def keeps(worker: Worker, session: str) -> Any:
+    told = worker.dispatch(session=session)
+    return told if told["model"] == "one" else None
 
 
 def follows(worker: Worker, revision: int) -> Any:
