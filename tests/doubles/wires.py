@@ -11,7 +11,11 @@ Body = dict[str, Any]
 
 
 def is_anthropic(path: str) -> bool:
-    return path.split("?")[0].endswith("/messages")
+    return path.split("?")[0].endswith("/messages") or is_count(path)
+
+
+def is_count(path: str) -> bool:
+    return path.split("?")[0].endswith("/messages/count_tokens")
 
 
 def is_responses(path: str) -> bool:
@@ -27,6 +31,8 @@ def error_body(path: str, act: Act) -> Body:
 
 
 def answer_body(path: str, model: str, act: Act) -> Body:
+    if is_count(path):
+        return {"input_tokens": act.read}
     if act.vectors:
         return _embeddings(model, act)
     if is_responses(path):
