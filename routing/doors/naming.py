@@ -104,6 +104,11 @@ def _task_type(table: Table, name: str, header: str | None, caller: Caller) -> s
         return resolve.task_type(table, name.removeprefix(TASK))
     if name == AUTO:
         return caller.default_task_type
+    return mapped(caller, name)
+
+
+def mapped(caller: Caller, name: str) -> str | None:
+    """The task type that the client's mapping makes of the name: of the first pattern that takes it."""
     for pattern, task_type in caller.mapping:
         if fnmatch.fnmatchcase(name.lower(), pattern.lower()):
             return task_type
