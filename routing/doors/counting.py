@@ -97,12 +97,15 @@ async def _counted(candidate: Candidate, raw: Raw) -> Passed | None:
         path = "/v1/messages/count_tokens"
         passed = await beside.ask(endpoint, raw, path, TIMEOUTS, body=body_of(raw, endpoint))
     except Failed:
-        return _leave_alone(key)
+        _leave_alone(key)
+        return None
     finally:
         _under_way[candidate.provider] -= 1
     if passed.status == 200 and _is_count(passed.body):
         return passed
-    return None if passed.status in _OF_REQUEST else _leave_alone(key)
+    if passed.status not in _OF_REQUEST:
+        _leave_alone(key)
+    return None
 
 
 def _leave_alone(key: tuple[str, str | None]) -> None:
