@@ -233,6 +233,7 @@ def _attempt(
         "ttft_ms": None if drawn.failed else drawn.ttft_ms, "total_ms": drawn.total_ms,
         "cost_usd": Decimal(0) if drawn.failed else amount(card, usage) if card else None, "price": "simulated", "success": None,
         "simulated": True, "thinking": "", "provider_request_id": "", "stored": "",
+        "output_hash": "", "output_chars": None,
     }  # fmt: skip
 
 
