@@ -98,6 +98,8 @@ def alert(one: Alert) -> dict[str, Any]:
         **{name: getattr(one, name) for name in names},
         "created_at": one.created_at.isoformat(),
         "resolved_at": one.resolved_at and one.resolved_at.isoformat(),
+        "acknowledged_at": one.seen_at and one.seen_at.isoformat(),
+        "acknowledged_by": one.seen_by or None,
     }
 
 

@@ -36,7 +36,7 @@ def console(request: HttpRequest) -> dict[str, Any]:
         "may": may,
         "console": {
             "open_proposals": Proposal.objects.filter(status=ProposalStatus.OPEN).count(),
-            "open_alerts": alerts.open_alerts().count(),
+            "open_alerts": alerts.waiting().count(),
             "revision": current_revision(),
             "notices": _notices(),
         },

@@ -4,9 +4,12 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from routing import audit
+from routing.audit import Actor
 from routing.models import Alert
 from routing.terms.words import Severity
 
@@ -37,7 +40,7 @@ def raise_alert(
     if severity is Severity.CRITICAL:
         words["notified_at"] = None  # what comes and goes all day is told once a day, but not this
     reopened = Alert.objects.filter(key=key).exclude(resolved_at=None)
-    if reopened.update(resolved_at=None, seen_by="", created_at=now, **words):
+    if reopened.update(resolved_at=None, seen_by="", seen_at=None, created_at=now, **words):
         return True
     _, created = Alert.objects.get_or_create(key=key, defaults=words)
     return created
@@ -57,6 +60,25 @@ def resolve_older(kind: str, before: datetime) -> int:
     """All of this kind that were said before then are over; how many were open."""
     rows = Alert.objects.filter(kind=kind, created_at__lt=before, resolved_at=None)
     return rows.update(resolved_at=timezone.now())
+
+
+@transaction.atomic
+def acknowledge(number: int, *, by: Actor) -> bool:
+    """A person has seen it and sees to it: it stays open, and is no longer counted as waiting. False when somebody had, or it is over.
+
+    It waits again when it was over and happens anew.
+    """
+    rows = Alert.objects.filter(pk=number, resolved_at=None, seen_at=None)
+    if not rows.update(seen_by=by.name[:200], seen_at=timezone.now()):
+        return False
+    key = Alert.objects.values_list("key", flat=True).get(pk=number)
+    audit.write("alert.acknowledge", f"alert:{key}"[:200], by=by)
+    return True
+
+
+def waiting() -> QuerySet[Alert]:
+    """What is open and acknowledged by nobody."""
+    return open_alerts().filter(seen_at=None)
 
 
 def open_alerts() -> QuerySet[Alert]:

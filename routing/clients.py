@@ -14,7 +14,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from routing import audit, budgets, people
@@ -33,6 +33,10 @@ DEFAULT_SCOPES = (Scope.DISPATCH, Scope.READ, Scope.VERDICT)
 
 class Refused(Exception):
     """A client or key that cannot be made as asked. The message is for the person who asked."""
+
+
+class Stale(Refused):
+    """Somebody else has changed the client since it was read. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +204,18 @@ def _caller(key: ClientKey, makers: Mapping[int | None, frozenset[Scope]]) -> Ca
 
 
 @transaction.atomic
-def save_client(slug: str, fields: Mapping[str, Any], *, by: Actor) -> Client:
+def save_client(slug: str, fields: Mapping[str, Any], *, by: Actor, version: int | None = None) -> Client:
     """Make or change a client: the fields of a Client, `project` and `default_task_type` by slug, `mapping` as a list of
-    {"requested", "task_type"}. Absent fields stay. Raises Refused.
+    {"requested", "task_type"}. Absent fields stay. `version`: the one that the writer has read. Raises Refused, and Stale of it.
     """
-    row = _client(slug, fields.get("project"), by)
+    row = _client(slug, None, by)
+    as_read = Client.objects.filter(pk=row.pk) if version is None else Client.objects.filter(pk=row.pk, version=version)
+    if not as_read.update(version=F("version") + 1):
+        raise Stale(f"The client {slug!r} has changed since you read it.")
+    before = {name: value for name, value in told(row).items() if name in fields}
     plain = {name: value for name, value in fields.items() if name not in ("project", "default_task_type", "mapping")}
-    if "project" in fields and fields["project"] is None:
-        plain["project"] = None
+    if "project" in fields:
+        plain["project"] = fields["project"] and _project(fields["project"])
     if "default_task_type" in fields:
         plain["default_task_type"] = fields["default_task_type"] and _task_type(fields["default_task_type"])
     Client.objects.filter(pk=row.pk).update(**plain)
@@ -216,9 +224,25 @@ def save_client(slug: str, fields: Mapping[str, Any], *, by: Actor) -> Client:
         for position, rule in enumerate(fields["mapping"]):
             task = _task_type(rule["task_type"])
             row.mapping.create(requested=rule["requested"], task_type=task, position=position)
-    audit.write("client.save", f"client:{slug}", by=by, after=dict(fields))
+    audit.write("client.save", f"client:{slug}", by=by, before=before, after=dict(fields))
     bump_state()
     return Client.objects.get(pk=row.pk)
+
+
+def told(row: Client) -> dict[str, Any]:
+    """The fields of a client as `save_client` takes them."""
+    return {
+        "name": row.name,
+        "mode": row.mode,
+        "project": row.project.slug if row.project else None,
+        "default_task_type": row.default_task_type.slug if row.default_task_type else None,
+        "allowed_models": row.allowed_models,
+        "mapping": [{"requested": rule.requested, "task_type": rule.task_type.slug} for rule in row.mapping.all()],
+        "requests_per_minute": row.requests_per_minute,
+        "tokens_per_minute": row.tokens_per_minute,
+        "enabled": row.enabled,
+        "ignored": row.ignored,
+    }
 
 
 @transaction.atomic
@@ -239,6 +263,14 @@ def _task_type(slug: str) -> TaskType:
     return found
 
 
+def _project(slug: str) -> Project:
+    found = Project.objects.filter(slug=slug).first()
+    if found is None:
+        known = ", ".join(Project.objects.order_by("slug").values_list("slug", flat=True)[:20]) or "none yet"
+        raise Refused(f"There is no project {slug!r}. Known: {known}.")
+    return found
+
+
 def _client(slug: str, project: str | None, by: Actor) -> Client:
     try:
         MaxLengthValidator(120)(slug)
@@ -249,10 +281,7 @@ def _client(slug: str, project: str | None, by: Actor) -> Client:
     if created:
         audit.write("client.create", f"client:{slug}", by=by)
     if project is not None:
-        row.project = Project.objects.filter(slug=project).first()
-        if row.project is None:
-            known = ", ".join(Project.objects.order_by("slug").values_list("slug", flat=True)[:20]) or "none yet"
-            raise Refused(f"There is no project {project!r}. Known: {known}.")
+        row.project = _project(project)
         row.save(update_fields=["project"])
     return row
 

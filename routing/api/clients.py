@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Mapping as Map
+from decimal import Decimal
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from ninja import Router, Status
+from ninja import Query, Router, Status
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from routing import changes, clients, limits
+from routing import changes, clients, limits, suggestions
 from routing.api import lists
 from routing.api.auth import key_auth
 from routing.api.errors import ApiError
@@ -17,6 +18,7 @@ from routing.document.fields import Count, Line, ModelName, Sentence, Slug, Usd
 from routing.document.table import problems_of
 from routing.limits import Measure
 from routing.models import Client
+from routing.policy.cost import plain
 from routing.terms.words import ClientMode, Scope
 from routing.versions import current_revision
 
@@ -28,7 +30,7 @@ MADE = {201: dict[str, Any]}
 class Mapping(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    requested: Sentence
+    requested: Annotated[Sentence, Field(min_length=1)]
     task_type: Slug
 
 
@@ -47,6 +49,10 @@ class ClientForm(BaseModel):
     requests_per_minute: Annotated[Count, Field(ge=1)] | None = None
     tokens_per_minute: Annotated[Count, Field(ge=1)] | None = None
     enabled: bool = True
+    ignored: Annotated[list[Sentence], Field(max_length=500)] = []
+    version: Annotated[int, Field(ge=0, le=2_000_000_000)] | None = (
+        None  # the one that was read: another's change is then a conflict
+    )
 
 
 class KeyForm(BaseModel):
@@ -62,19 +68,12 @@ def _told(row: Client, used: Used) -> dict[str, Any]:
     """`last_minute` is counted where there is a limit, over all workers, as they last told."""
     return {
         "slug": row.slug,
-        "name": row.name,
-        "mode": row.mode,
-        "project": row.project.slug if row.project else None,
-        "default_task_type": row.default_task_type.slug if row.default_task_type else None,
-        "allowed_models": row.allowed_models,
-        "mapping": [{"requested": rule.requested, "task_type": rule.task_type.slug} for rule in row.mapping.all()],
-        "requests_per_minute": row.requests_per_minute,
-        "tokens_per_minute": row.tokens_per_minute,
+        **clients.told(row),
+        "version": row.version,
         "last_minute": {
             "requests": None if row.requests_per_minute is None else used.get((row.slug, Measure.REQUESTS), 0),
             "tokens": None if row.tokens_per_minute is None else used.get((row.slug, Measure.TOKENS), 0),
         },
-        "enabled": row.enabled,
         "keys": [
             {
                 "prefix": key.prefix,
@@ -86,6 +85,10 @@ def _told(row: Client, used: Used) -> dict[str, Any]:
             for key in row.keys.all()
         ],
     }
+
+
+class Window(BaseModel):
+    days: Annotated[int, Field(ge=1, le=suggestions.MOST_DAYS)] = suggestions.DAYS
 
 
 def _all() -> dict[str, dict[str, Any]]:
@@ -109,6 +112,44 @@ def every(request: HttpRequest) -> Any:
 @router.get("/clients/{slug}", auth=key_auth(Scope.READ), summary="One client")
 def one(request: HttpRequest, slug: str) -> Any:
     return _one(slug)
+
+
+@router.get("/clients/{slug}/suggestions", auth=key_auth(Scope.READ), summary="What its observed calls would mean")
+def suggested(request: HttpRequest, slug: str, window: Query[Window]) -> Any:
+    """By name that was asked for: calls, tokens, cost, success; the task type it means, or is suggested to; its cost by that route today."""
+    row = Client.objects.filter(slug=slug.replace("\0", "")).first()
+    if row is None:
+        raise ApiError(404, f"There is no client {slug!r}.")
+    found = suggestions.observed(row, days=window.days)
+    items = [_suggestion(line) for line in found.lines]
+    return {"items": items, "next": None, "since": found.since, "calls": found.calls, "is_capped": found.is_capped}
+
+
+def _suggestion(line: suggestions.Line) -> dict[str, Any]:
+    return {
+        "requested": line.requested,
+        "names": line.names,
+        "state": "mapped" if line.mapped_to else "ignored" if line.ignored else "open",
+        "task_type": line.task_type,
+        "why": line.likely.why if line.likely else None,
+        "others": line.likely.others if line.likely else [],
+        "calls": line.calls,
+        "input_tokens": line.input_tokens,
+        "output_tokens": line.output_tokens,
+        "cost_usd": _usd(line.cost_usd),
+        "unpriced": line.unpriced,
+        "routed_to": line.routed_to,
+        "routed_cost_usd": _usd(line.routed_cost_usd),
+        "success": line.success,
+        "graded": line.graded,
+        "last_seen": line.last_seen,
+        "wires": line.wires,
+        "simulated": line.simulated,
+    }
+
+
+def _usd(amount: Decimal | None) -> str | None:
+    return None if amount is None else plain(amount)
 
 
 @router.post("/clients", auth=key_auth(Scope.MANAGE), summary="A new client", response=MADE)
@@ -175,9 +216,11 @@ def _read(form: type[BaseModel], raw: dict[str, Any], *, whole: bool = False) ->
 
 def _save(request: HttpRequest, response: HttpResponse, fields: dict[str, Any]) -> Any:
     _as_read(request)
-    slug = fields.pop("slug")
+    slug, version = fields.pop("slug"), fields.pop("version", None)
     try:
-        clients.save_client(slug, fields, by=lists.actor(request))
+        clients.save_client(slug, fields, by=lists.actor(request), version=version)
+    except clients.Stale as error:
+        raise ApiError(409, f"{error} Read it again.", code="stale") from None
     except clients.Refused as error:
         raise ApiError(422, str(error)) from None
     return _answer(response, _one(slug))

@@ -10,9 +10,9 @@ from routing import snapshot
 from routing.clients import Caller
 from routing.doors.converse import refuse
 from routing.doors.exchange import Exchange
-from routing.doors.naming import AUTO, TASK, mapped
 from routing.doors.refusal import Refusal, refusal_of
 from routing.policy import resolve
+from routing.policy.resolve import AUTO, TASK, mapped
 from routing.policy.table import Table
 from routing.terms.words import ClientMode, Scope
 from routing.wire import chat, messages
@@ -84,7 +84,7 @@ async def _meant(exchange: Exchange, named: list[Named], wanted: str) -> Named |
     """A name that the client's mapping takes, or a model's other name; None for one that a call could not name either."""
     table, caller = snapshot.fresh().table, await exchange.caller(Scope.DISPATCH)
     if caller.mode is ClientMode.ROUTE:
-        task = mapped(caller, wanted)
+        task = _meant(caller, wanted)
         if task is not None:
             return _mapped(table, wanted, task)
     try:
@@ -112,12 +112,18 @@ def _all(table: Table, caller: Caller) -> Iterator[Named]:
             yield Named(f"{TASK}{task.slug}", "cortex", task.name or task.slug)
     if caller.mode is ClientMode.ROUTE:
         for pattern, task_type in caller.mapping:
-            if not set(pattern) & set("*?[") and mapped(caller, pattern) == task_type:  # no earlier pattern takes it
+            if not set(pattern) & set("*?[") and _meant(caller, pattern) == task_type:  # no earlier pattern takes it
                 yield _mapped(table, pattern, task_type)
     for each in table.models.values():
         is_allowed = caller.allowed_models is None or each.key in caller.allowed_models
         if is_allowed and each.enabled and table.providers[each.provider].enabled:
             yield Named(each.key, each.provider, f"{each.slug} of {each.provider}")
+
+
+def _meant(caller: Caller, name: str) -> str | None:
+    """The task type that the client's mapping makes of the name."""
+    place = mapped(name, caller.mapping)
+    return None if place is None else caller.mapping[place][1]
 
 
 def _mapped(table: Table, name: str, task_type: str) -> Named:

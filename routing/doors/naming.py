@@ -1,6 +1,5 @@
 """What the model that a client names means: a task type, or that very model."""
 
-import fnmatch
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -8,13 +7,13 @@ from routing.clients import Caller
 from routing.dispatch.call import Facts
 from routing.doors.exchange import Exchange
 from routing.policy import resolve
+from routing.policy.resolve import AUTO, TASK
 from routing.policy.table import Table
 from routing.snapshot import Snapshot
 from routing.terms.request import Ask
 from routing.terms.words import ClientMode
 from routing.wire.base import Asked
 
-TASK, AUTO = "task:", "auto"
 # Where clients carry a session of their own: Cortex's own header, Claude Code's, Codex's.
 SESSION_HEADERS = ("x-cortex-session", "x-claude-code-session-id", "session-id", "thread-id")
 
@@ -100,19 +99,7 @@ def _task_type(table: Table, name: str, header: str | None, caller: Caller) -> s
     """By header, by name, by the client's mapping; None where the name is a model's and nothing maps it."""
     if header:
         return resolve.task_type(table, header)
-    if name.startswith(TASK):
-        return resolve.task_type(table, name.removeprefix(TASK))
-    if name == AUTO:
-        return caller.default_task_type
-    return mapped(caller, name)
-
-
-def mapped(caller: Caller, name: str) -> str | None:
-    """The task type that the client's mapping makes of the name: of the first pattern that takes it."""
-    for pattern, task_type in caller.mapping:
-        if fnmatch.fnmatchcase(name.lower(), pattern.lower()):
-            return task_type
-    return None
+    return resolve.named_task(table, name, caller.mapping, caller.default_task_type)
 
 
 def _session(exchange: Exchange, asked: Asked) -> str:

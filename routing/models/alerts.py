@@ -20,4 +20,5 @@ class Alert(models.Model):
     resolved_at = models.DateTimeField(null=True, blank=True)
     notified_at = models.DateTimeField(null=True, blank=True)
     notified_as = models.CharField(max_length=12, blank=True)  # "at once", or with the "digest"
-    seen_by = models.CharField(max_length=200, blank=True)
+    seen_by = models.CharField(max_length=200, blank=True)  # who has acknowledged it; "": nobody yet
+    seen_at = models.DateTimeField(null=True, blank=True)

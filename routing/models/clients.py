@@ -17,6 +17,8 @@ class Client(models.Model):
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
     tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
     enabled = models.BooleanField(default=True)
+    ignored = models.JSONField(default=list, blank=True)  # suggested names, with *, that a person does not want mapped
+    version = models.PositiveIntegerField(default=0)  # counts its changes: who edits says which one was read
     created_at = models.DateTimeField(auto_now_add=True)
 
 

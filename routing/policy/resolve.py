@@ -1,14 +1,16 @@
 """What a caller's words mean: a task type, a model. The prompt itself is never read for it."""
 
 import difflib
+import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from routing.policy.table import Table
 
 _KINDS = {"task_type": "task type", "model": "model", "project": "project", "author": "model or provider"}
 MOST_NAMED = 5  # where nothing is spelled alike
+TASK, AUTO = "task:", "auto"  # what a client may name instead of a model: a task type, its default one
 
 
 class Unknown(LookupError):
@@ -75,6 +77,29 @@ def requested(table: Table, text: str) -> str:
         if found:
             raise Ambiguous(text[:120], found) from None
         raise
+
+
+def fits(name: str, pattern: str) -> bool:
+    """Whether a client's pattern, with * as in a shell, stands for the requested name. Case says nothing."""
+    return fnmatch.fnmatchcase(name.lower(), pattern.lower())
+
+
+def mapped(name: str, mapping: Sequence[tuple[str, str]]) -> int | None:
+    """The place of the first rule (pattern, task type) that stands for the requested name; None when none does."""
+    return next((place for place, (pattern, _) in enumerate(mapping) if fits(name, pattern)), None)
+
+
+def named_task(table: Table, name: str, mapping: Sequence[tuple[str, str]], default: str | None) -> str | None:
+    """The task type that a client means by what it names as its model: by "task:…", "auto" or its mapping.
+
+    None where the name is a model's and nothing maps it. Raises Unknown.
+    """
+    if name.startswith(TASK):
+        return task_type(table, name.removeprefix(TASK))
+    if name == AUTO:
+        return default
+    place = mapped(name, mapping)
+    return None if place is None else mapping[place][1]
 
 
 def model_in(table: Table, phrase: str) -> str:

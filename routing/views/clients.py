@@ -7,6 +7,8 @@ from django.contrib.auth.models import User
 from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
 
 from routing import clients
 from routing.forms import KeyForm
@@ -50,12 +52,20 @@ def revoke_key(request: HttpRequest, prefix: str) -> HttpResponse:
         messages.success(request, f"The key {prefix} is revoked. Every worker refuses it within seconds.")
     else:
         messages.info(request, f"The key {prefix} was revoked before.")
-    return redirect("clients")
+    # The client's page where the button stood there; no address is taken from the form.
+    client = ClientKey.objects.values_list("client__slug", flat=True).get(prefix=prefix)
+    home = reverse("client", args=[client])
+    return redirect(home if request.POST.get("from") == home else "clients")
 
 
 def _show(request: HttpRequest, form: KeyForm | None, *, status: int = 200, **context: Any) -> HttpResponse:
     keys = Prefetch("keys", ClientKey.objects.select_related("made_by").order_by("revoked_at", "-created_at"))
     rows = Client.objects.select_related("project", "default_task_type").prefetch_related(keys).order_by("slug")
-    response = render(request, "routing/clients.html", {"clients": rows, "form": form, **context}, status=status)
+    response = render(
+        request,
+        "routing/clients.html",
+        {"clients": rows, "form": form, "now": timezone.now(), **context},
+        status=status,
+    )
     response["Cache-Control"] = "no-store"
     return response

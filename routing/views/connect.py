@@ -1,41 +1,105 @@
-"""Connect: what to paste into each client so that it speaks to this Cortex."""
+"""Connect: what to paste into each client so that it speaks to this Cortex, a key to paste with it, and whether its first call has come."""
 
-from dataclasses import dataclass
-from textwrap import dedent
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 
-from routing import snapshot
-from routing.terms.words import TaskKind
-from routing.views.access import page
+from routing import clients, snapshot
+from routing.forms.client import FirstKeyForm
+from routing.models import Call, Client, ClientKey
+from routing.terms.ids import floor_of
+from routing.terms.words import Group, ProviderKind, TaskKind
+from routing.views.access import actor, may, page
+from routing.views.guides import PLACEHOLDER, Told, guides
 
-PLACEHOLDER = "ck_…"  # a key is shown once, where it is made
-
-
-@dataclass(frozen=True, slots=True)
-class Paste:
-    where: str  # the file it goes to, or what it is
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Guide:
-    """One client's card."""
-
-    slug: str
-    name: str
-    about: str
-    pastes: tuple[Paste, ...]
+# A call's row comes behind its answer, and its id tells when it began: this far back each look goes again.
+BEHIND = timedelta(minutes=5)
+LONGEST_WAIT = timedelta(hours=1)  # after this the page stops asking by itself
 
 
 @page()
 def connect(request: HttpRequest) -> HttpResponse:
+    form = FirstKeyForm(initial={"client": request.GET.get("client", "")}) if may(request, Group.ADMIN) else None
+    return _show(request, form=form)
+
+
+@page(Group.ADMIN, "POST")
+def create_key(request: HttpRequest) -> HttpResponse:
+    """The page with a new key in every setting, once; a client of a new name is made in the mode that was picked."""
+    form, maker = FirstKeyForm(request.POST), request.user
+    if not form.is_valid():
+        return _show(request, form=form, status=422)
+    name, mode = form.cleaned_data["client"], form.cleaned_data["mode"]
+    try:
+        if not Client.objects.filter(slug=name).exists():
+            clients.save_client(name, {"mode": mode}, by=actor(request))
+        made = clients.create_key(name, by=actor(request), maker=maker if isinstance(maker, User) else None)
+    except clients.Refused as error:
+        form.add_error("client", str(error))
+        return _show(request, form=form, status=422)
+    waiting = _waiting(ClientKey.objects.select_related("client").get(prefix=made.prefix), datetime.now(UTC))
+    return _show(request, form=FirstKeyForm(), key=made.key, made=made, **waiting)
+
+
+@page()
+def arrived(request: HttpRequest) -> HttpResponse:
+    """Whether a call with this key has come: a part of the page that asks again until it has, or a page for whoever has no script."""
+    prefix = request.GET.get("prefix", "")
+    key = ClientKey.objects.select_related("client").filter(prefix=prefix.replace("\0", "")).first()
+    if key is None:
+        raise Http404("There is no key of this prefix.")
+    part = "#arrival" if request.htmx else ""  # type: ignore[attr-defined]
+    response = render(request, f"routing/arrived.html{part}", _waiting(key, datetime.now(UTC), _moment(request)))
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _waiting(key: ClientKey, now: datetime, since: datetime | None = None) -> dict[str, Any]:
+    """The key's newest call of those that a look has not seen yet: each look reads minutes of calls, whatever there is."""
+    begin = max(since or key.created_at, key.created_at, now - LONGEST_WAIT)
+    calls = Call.objects.filter(id__gte=floor_of(begin), key_prefix=key.prefix)
+    again = {"prefix": key.prefix, "since": (now - BEHIND).isoformat()}
+    return {
+        "prefix": key.prefix,
+        "client": key.client,
+        "call": calls.order_by("-id").first(),
+        "again_url": f"{reverse('connect-arrived')}?{urlencode(again)}",
+        "is_tired": now - key.created_at > LONGEST_WAIT,
+    }
+
+
+def _moment(request: HttpRequest) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(request.GET.get("since", ""))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
+def _show(
+    request: HttpRequest, *, form: FirstKeyForm | None, key: str = PLACEHOLDER, status: int = 200, **context: Any
+) -> HttpResponse:
     url = settings.PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")
     task = _routed_task()
-    context = {"url": url, "task": task, "guides": guides(url, task or "TASK_TYPE")}
-    return render(request, "routing/connect.html", context)
+    shown = {
+        "url": url,
+        "task": task,
+        "form": form,
+        "guides": guides(
+            Told(url, key, task or "TASK_TYPE", _model_of(ProviderKind.ANTHROPIC), _model_of(ProviderKind.OPENAI))
+        ),
+        "placeholder": PLACEHOLDER,
+        **context,
+    }
+    response = render(request, "routing/connect.html", shown, status=status)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def _routed_task() -> str:
@@ -45,134 +109,8 @@ def _routed_task() -> str:
     return next((slug for slug in chats if (slug, None, "") in table.routes), "")
 
 
-def guides(url: str, task: str) -> tuple[Guide, ...]:
-    """Every client's settings for the Cortex at `url`, naming the task type `task`."""
-    return (
-        Guide(
-            "openai",
-            "openai SDK, Python",
-            "Chat completions, responses and embeddings, whole and streamed.",
-            (_python(_OPENAI, url, task),),
-        ),
-        Guide("anthropic", "anthropic SDK, Python", "Messages, whole and streamed.", (_python(_ANTHROPIC, url, task),)),
-        Guide(
-            "claude-code",
-            "Claude Code",
-            "Its session is kept with every call, and one session stays one piece of work.",
-            (
-                Paste("shell", _text(_CLAUDE_CODE, url, task)),
-                Paste("shell, with your own subscription or API key for Anthropic's models", _text(_CLAUDE_CODE_OWN, url, task)),
-            ),
-        ),
-        Guide(
-            "codex",
-            "Codex CLI",
-            "Over the Responses wire.",
-            (
-                Paste("~/.codex/config.toml", _text(_CODEX, url, task)),
-                Paste("shell", f'export CORTEX_KEY={PLACEHOLDER}\ncodex exec "What does this repository do?"'),
-            ),
-        ),
-        Guide(
-            "llm",
-            "llm",
-            "Simon Willison's command line; the file stands where llm keeps its own.",
-            (
-                Paste("extra-openai-models.yaml", _text(_LLM, url, task)),
-                Paste("shell", f'llm keys set cortex --value {PLACEHOLDER}\nllm -m cortex "Say hello."'),
-            ),
-        ),
-        Guide("curl", "curl", "The native API tells every attempt and its price.", (Paste("shell", _text(_CURL, url, task)),)),
-        Guide(
-            "mcp",
-            "MCP",
-            "Agents get the tools dispatch, explain_route, status and record_verdict, as far as the key's scopes go.",
-            (
-                Paste("Claude Code", f'claude mcp add --transport http cortex {url}/mcp --header "X-Cortex-Key: {PLACEHOLDER}"'),
-                Paste("~/.codex/config.toml", _text(_CODEX_MCP, url, task)),
-                Paste("clients that read JSON", _text(_MCP, url, task)),
-            ),
-        ),
-    )  # fmt: skip
-
-
-def _python(form: str, url: str, task: str) -> Paste:
-    return Paste("Python", _text(form, url, task))
-
-
-def _text(form: str, url: str, task: str) -> str:
-    return dedent(form).strip().replace("<url>", url).replace("<task>", task).replace("<key>", PLACEHOLDER)
-
-
-_OPENAI = """
-    from openai import OpenAI
-
-    client = OpenAI(base_url="<url>/v1", api_key="<key>")
-    answer = client.chat.completions.create(
-        model="task:<task>",
-        messages=[{"role": "user", "content": "Say hello."}],
-    )
-    print(answer.choices[0].message.content)
-"""
-_ANTHROPIC = """
-    from anthropic import Anthropic
-
-    client = Anthropic(base_url="<url>", api_key="<key>")
-    message = client.messages.create(
-        model="task:<task>",
-        max_tokens=1000,
-        messages=[{"role": "user", "content": "Say hello."}],
-    )
-    print(message.content[0].text)
-"""
-_CLAUDE_CODE = """
-    export ANTHROPIC_BASE_URL=<url>
-    export ANTHROPIC_AUTH_TOKEN=<key>
-    export CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
-    claude --model task:<task>
-"""
-_CLAUDE_CODE_OWN = """
-    export ANTHROPIC_BASE_URL=<url>
-    export ANTHROPIC_CUSTOM_HEADERS="X-Cortex-Key: <key>"
-    export CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
-    claude --model task:<task>
-"""
-_CODEX = """
-    model = "task:<task>"
-    model_provider = "cortex"
-
-    [model_providers.cortex]
-    name = "Cortex"
-    base_url = "<url>/v1"
-    env_key = "CORTEX_KEY"
-    wire_api = "responses"
-"""
-# Without `required` it begins its work before it knows the tools.
-_CODEX_MCP = """
-    [mcp_servers.cortex]
-    url = "<url>/mcp"
-    bearer_token_env_var = "CORTEX_KEY"
-    required = true
-"""
-_LLM = """
-    - model_id: cortex
-      model_name: task:<task>
-      api_base: <url>/v1
-      api_key_name: cortex
-"""
-_CURL = """
-    curl <url>/api/v1/dispatch \\
-      -H "X-Cortex-Key: <key>" -H "Content-Type: application/json" \\
-      -d '{"task_type": "<task>", "prompt": "Say hello."}'
-"""
-_MCP = """
-    {
-      "mcpServers": {
-        "cortex": {
-          "type": "http",
-          "url": "<url>/mcp",
-          "headers": {"X-Cortex-Key": "<key>"}
-        }
-      }
-    }
-"""
+def _model_of(kind: ProviderKind) -> str:
+    """A model that calls may name as they do at this vendor; a word in capitals while the table has none."""
+    table = snapshot.fresh().table
+    chats = (each for each in table.models.values() if each.kind is TaskKind.CHAT and each.enabled)
+    return next((each.upstream_id for each in chats if table.providers[each.provider].kind is kind), "YOUR_MODEL")

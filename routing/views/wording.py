@@ -78,6 +78,11 @@ def _one(value: Mapping[str, Any]) -> str:
     return _text(dict(value)) or "–"
 
 
+def plain(value: Any) -> str | None:
+    """A value of any field as a diff shows it; None: there is nothing."""
+    return _text(value)
+
+
 def _text(value: Any, field: str = "") -> str | None:
     if value is None or value == "" or value == []:
         return None

@@ -19,7 +19,7 @@ from routing import changes, clients
 from routing.audit import SYSTEM
 from routing.models import Attempt, Call, Exploration
 from routing.terms.words import ProviderKind
-from routing.views.connect import PLACEHOLDER, guides
+from routing.views.guides import Told, guides
 from tests.clients.overheard import Sent, requests
 from tests.cortex.processes import Managed, get, until
 from tests.doubles import Act
@@ -60,15 +60,12 @@ class Served:
         rows = Attempt.objects.order_by("call_id", "attempt")
         return list(rows.values_list("provider", "status", "credential_kind"))
 
-    def pasted(self, guide: str, where: str) -> str:
-        """What the Connect page tells to paste for a client, with the key in its place."""
-        (text,) = (
-            paste.text
-            for each in guides(self.url, "talk")
-            for paste in each.pastes
-            if (each.slug, paste.where) == (guide, where)
-        )
-        return text.replace(PLACEHOLDER, self.key)
+    def pasted(self, guide: str, where: str, *, beside: bool = False) -> str:
+        """What the Connect page tells to paste for a client: with a Cortex key alone, or with its own credential beside it."""
+        told = Told(self.url, self.key, "talk", claude="claude", gpt="gpt")
+        (ways,) = (each.ways for each in guides(told) if each.slug == guide)
+        (text,) = (paste.text for paste in ways[int(beside)].pastes if paste.where == where)
+        return text
 
 
 @dataclass

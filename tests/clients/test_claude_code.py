@@ -41,8 +41,7 @@ def as_connect_says(served: Served) -> dict[str, str]:
 
 def beside(served: Served, **credential: str) -> dict[str, str]:
     """A credential of its own beside the key, as Connect says."""
-    where = "shell, with your own subscription or API key for Anthropic's models"
-    return exported(served.pasted("claude-code", where)) | credential
+    return exported(served.pasted("claude-code", "shell", beside=True)) | credential
 
 
 def test_it_prints_the_answer_and_counts_what_it_cost(served: Served, claude: Cli) -> None:

@@ -170,6 +170,19 @@ def test_alerts_are_open_or_over(client_of: ClientOf) -> None:
     assert "OpenAI refused the key" in viewer.get("/alerts/?state=resolved").content.decode()
 
 
+def test_an_operator_acknowledges_an_alert_and_it_says_who_did(client_of: ClientOf) -> None:
+    alerts.raise_alert("a", kind="credential", title="OpenAI refused the key")
+    number = alerts.open_alerts().get().pk
+    operator, viewer = client_of(Group.OPERATOR), client_of(Group.VIEWER)
+    assert "Acknowledge" not in viewer.get("/alerts/").content.decode()
+    operator.post(f"/alerts/{number}/acknowledge")
+    text = viewer.get("/alerts/").content.decode()
+    assert "OpenAI refused the key" in text
+    assert "acknowledged by operator" in text
+    assert viewer.get("/alerts/").context["console"]["open_alerts"] == 0
+    assert operator.post("/alerts/99999/acknowledge").status_code == 404
+
+
 def test_stored_text_is_text(client_of: ClientOf) -> None:
     TaskType.objects.filter(slug="bulk_ops").update(name="<script>alert(1)</script>")
     alerts.raise_alert("x", kind="x", title="<img src=x onerror=alert(1)>")

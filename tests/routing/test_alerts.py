@@ -3,7 +3,8 @@
 import pytest
 
 from routing import alerts
-from routing.models import Alert
+from routing.audit import Actor
+from routing.models import Alert, AuditEvent
 from routing.terms.words import Severity
 
 pytestmark = pytest.mark.django_db
@@ -39,3 +40,18 @@ def test_what_is_about_one_subject_ends_and_its_namesakes_stay() -> None:
         alerts.raise_alert(f"circuit:ollama:{model}:1", kind="circuit", title="x", subject=f"model:ollama:{model}")
     assert alerts.resolve_about("circuit", "model:ollama:llama3.1") == 1
     assert alerts.open_alerts().get().subject == "model:ollama:llama3.1:8b"
+
+
+def test_an_acknowledged_alert_stays_open_and_waits_for_nobody_until_it_happens_anew() -> None:
+    said()
+    number = Alert.objects.get().pk
+    assert [alerts.acknowledge(number, by=Actor("anna")), alerts.acknowledge(number, by=Actor("ben"))] == [True, False]
+    row = Alert.objects.get()
+    assert (row.seen_by, row.seen_at is not None) == ("anna", True)
+    assert (alerts.open_alerts().count(), alerts.waiting().count()) == (1, 0)
+    event = AuditEvent.objects.get()
+    assert (event.action, event.subject, event.actor_name) == ("alert.acknowledge", f"alert:{row.key}", "anna")
+    alerts.resolve(row.key)
+    assert not alerts.acknowledge(number, by=Actor("ben"))
+    said()
+    assert (alerts.waiting().count(), Alert.objects.get().seen_by) == (1, "")
