@@ -15,9 +15,17 @@ for _name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OLLAMA_B
     os.environ.pop(_name, None)
 
 if not os.environ.get("DATABASE_URL"):
+    import psycopg
+
     from cortex import trial
     from cortex.environment import BASE_DIR
 
     # Apart from the data dir, which is new each time: the next run need not make a cluster again.
     os.environ["DATABASE_URL"] = trial.database_url(BASE_DIR / "var" / "tests")
     os.environ["CORTEX_TRIAL"] = "1"
+    # Nothing in it is needed after a loss of power: it need not wait for the disk.
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as _connection:
+        if _connection.execute("SHOW fsync").fetchone() == ("on",):
+            for _name in ("fsync", "full_page_writes", "synchronous_commit"):
+                _connection.execute(f"ALTER SYSTEM SET {_name} = off")
+            _connection.execute("SELECT pg_reload_conf()")

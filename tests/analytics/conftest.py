@@ -10,6 +10,7 @@ from routing import changes, people
 from routing.audit import SYSTEM, Actor
 from routing.terms.words import Group
 from tests.analytics.rows import NIGHT, World, at
+from tests.remembered import remembered
 
 DAY = dt.timedelta(days=1)
 TABLE = {
@@ -25,7 +26,7 @@ TABLE = {
 @pytest.fixture
 def table(db: None) -> None:
     """Meeting summaries go to haiku, then opus."""
-    changes.publish(TABLE, by=SYSTEM, reason="test", source="load")
+    remembered("meeting summaries", lambda: changes.publish(TABLE, by=SYSTEM, reason="test", source="load"))
 
 
 @pytest.fixture

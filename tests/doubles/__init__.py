@@ -19,6 +19,8 @@ from tests.doubles.server import Double, Seen, double
 
 __all__ = ["Act", "Double", "Seen", "provider", "serve_in_thread"]
 
+_left: list[int] = []  # ports of doubles that have gone, the last of them first
+
 
 @asynccontextmanager
 async def provider(*acts: Act, then: Act | None = None) -> AsyncIterator[Double]:
@@ -33,12 +35,16 @@ async def provider(*acts: Act, then: Act | None = None) -> AsyncIterator[Double]
 
 @contextmanager
 def serve_in_thread(*acts: Act, then: Act | None = None) -> Iterator[Double]:
-    """A double on a loop of its own, in a thread."""
+    """A double on a loop of its own, in a thread; at the port of one that has gone, so that its world is one that was made before."""
     made, ready = double(acts, then), threading.Event()
+    port = _left.pop() if _left else 0
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
     async def serve() -> None:
-        await made.start()
+        try:
+            await made.start(port)
+        except OSError:  # somebody else has the port by now
+            await made.start()
         ready.set()
         await stop.wait()
         await made.stop()
@@ -55,3 +61,4 @@ def serve_in_thread(*acts: Act, then: Act | None = None) -> Iterator[Double]:
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)
+        _left.append(made.port)

@@ -17,6 +17,7 @@ from routing import clients, document, drain, recorder
 from routing.audit import SYSTEM
 from routing.models import Attempt, Call
 from tests.cortex.processes import Managed, until
+from tests.routing.seeded import load_seed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,7 +60,7 @@ class Load:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[Managed, str]]:
-    document.load_seed()
+    load_seed()
     document.apply_environment()  # without a key every provider is simulated
     connection.ensure_connection()
     info = connection.connection.info

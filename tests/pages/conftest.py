@@ -23,8 +23,10 @@ from django.db import connection
 from django.test import Client
 from playwright.sync_api import BrowserContext, Page, expect
 
-from routing import document, people, snapshot
+from routing import people, snapshot
 from routing.terms.words import Group
+from tests.remembered import remembered
+from tests.routing.seeded import load_simulated
 
 # Playwright's sync API runs a loop in the tests' own thread; the ORM calls beside it are not in it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
@@ -47,14 +49,18 @@ class World:
 
 
 def make_world() -> World:
-    document.load_seed()
-    document.apply_environment()
+    found = remembered("simulated seed and people", _seed_and_people)
+    snapshot.forget()
+    return World(found)
+
+
+def _seed_and_people() -> dict[Group, User]:
+    load_simulated()
     found = {}
     for group in Group:
         found[group] = User.objects.create_user(str(group))  # without a password: hashing one takes longer than a test
         people.put(found[group], group)
-    snapshot.forget()
-    return World(found)
+    return found
 
 
 @pytest.fixture

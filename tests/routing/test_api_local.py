@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from django.test import Client as Http
 
-from routing import clients, document
+from routing import clients
 from routing.audit import SYSTEM
 from routing.models import Revision
 from routing.terms.words import Scope
 from tests import doubles
 from tests.doubles import Double
+from tests.routing.seeded import load_seed
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +29,7 @@ def server(db: None) -> Iterator[Double]:
 
 @pytest.fixture
 def call(db: None) -> Call:
-    document.load_seed()
+    load_seed()
     key = clients.create_key("ops", by=SYSTEM, scopes=[Scope.READ, Scope.MANAGE]).key
 
     def send(method: str, path: str, body: object = None, **headers: str) -> Any:

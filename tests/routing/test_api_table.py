@@ -12,6 +12,7 @@ from routing import changes, clients, document
 from routing.audit import SYSTEM, Actor
 from routing.models import Client, ClientKey, Credential, Revision
 from routing.terms.words import Scope
+from tests.routing.seeded import load_seed
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +32,7 @@ SECTIONS = [
 
 @pytest.fixture(autouse=True)
 def seed(db: None) -> None:
-    document.load_seed()
+    load_seed()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from routing import audit, changes, clients, credentials, document
 from routing.audit import SYSTEM, Actor
 from routing.models import AuditEvent, Credential, Provider, Revision, Route, StateVersion, TaskType
 from routing.versions import current_revision
+from tests.routing.seeded import load_seed
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +21,7 @@ ANNA = Actor("anna")
 
 @pytest.fixture(autouse=True)
 def seed(db: None) -> None:
-    document.load_seed()
+    load_seed()
 
 
 def steps(task_type: str) -> list[str]:

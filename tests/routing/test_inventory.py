@@ -7,17 +7,17 @@ from decimal import Decimal
 import pytest
 from django.test import Client
 
-from routing import changes, circuits, clients, credentials, document, inventory, snapshot
+from routing import changes, circuits, clients, credentials, inventory, snapshot
 from routing.audit import SYSTEM
 from routing.models import Cooldown, Model, Price, Provider, UsageReading
 from routing.terms.words import Scope
 from routing.versions import bump_state
+from tests.routing.seeded import load_simulated
 
 
 @pytest.fixture(autouse=True)
 def _seeded(db: None) -> None:
-    document.load_seed()
-    document.apply_environment()
+    load_simulated()
     snapshot.forget()
 
 

@@ -5,12 +5,13 @@ from datetime import date, timedelta
 import pytest
 from django.test import Client as Http
 
-from routing import changes, clients, document, lifecycle, snapshot
+from routing import changes, clients, lifecycle, snapshot
 from routing.audit import SYSTEM
 from routing.models import Alert
 from routing.policy.plan import plan
 from routing.terms.request import Ask
 from routing.terms.words import Scope, SkipReason
+from tests.routing.seeded import load_simulated
 
 pytestmark = pytest.mark.django_db
 
@@ -21,8 +22,7 @@ OLD = "anthropic:sonnet-4.5"
 
 @pytest.fixture(autouse=True)
 def _seed(db: None) -> None:
-    document.load_seed()
-    document.apply_environment()
+    load_simulated()
 
 
 def use_it() -> None:

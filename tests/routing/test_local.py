@@ -15,6 +15,7 @@ from routing.document import Invalid
 from routing.models import Provider, Revision
 from tests import doubles
 from tests.doubles import Double
+from tests.routing.seeded import load_simulated
 
 pytestmark = pytest.mark.django_db
 
@@ -33,8 +34,7 @@ PLAN = {
 
 @pytest.fixture(autouse=True)
 def _seed(db: None) -> None:
-    document.load_seed()
-    document.apply_environment()
+    load_simulated()
 
 
 @pytest.fixture

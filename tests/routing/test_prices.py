@@ -20,6 +20,7 @@ from routing.audit import SYSTEM
 from routing.models import Alert, Attempt, CataloguePrice, Model
 from routing.prices import Changed
 from routing.terms.words import Scope, Severity
+from tests.routing.seeded import load_seed
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +29,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def _seed(db: None) -> None:
-    document.load_seed()
+    load_seed()
 
 
 def of(model: str, now: datetime = NOW) -> prices.Priced:

@@ -19,6 +19,7 @@ from routing.terms.words import ErrorKind, ProviderKind, Scope
 from routing.wire.body import Body
 from tests import doubles
 from tests.doubles import Act, Double
+from tests.remembered import remembered
 
 CALLER = Caller("ci", "ck_test", frozenset({Scope.DISPATCH}))
 # One token of answer keeps the wait for a first byte at first_token_s and a little.
@@ -153,7 +154,9 @@ def publish(providers: list[tuple[ProviderKind, str]], **route: Any) -> None:
             }
         ],
     }
-    changes.publish(document, by=SYSTEM, reason="a small world", source="load")
+    remembered(
+        json.dumps(document), lambda: changes.publish(document, by=SYSTEM, reason="a small world", source="load")
+    )
 
 
 # The ways a call can go to its first provider: its kind, the other's, and the wire of a client that is relayed to it.

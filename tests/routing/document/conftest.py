@@ -3,6 +3,7 @@ import pytest
 from routing import document
 from routing.audit import SYSTEM
 from tests.routing.document.tables import SMALL
+from tests.routing.seeded import load_seed
 
 
 @pytest.fixture
@@ -12,4 +13,4 @@ def small(db: None) -> None:
 
 @pytest.fixture
 def seed(db: None) -> None:
-    document.load_seed()
+    load_seed()

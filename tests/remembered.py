@@ -1,0 +1,83 @@
+"""Worlds that many tests begin with: made once in a process, by the product itself, and copied row by row from then on."""
+
+import copy
+import os
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db import connection, transaction
+from time_machine import escape_hatch
+
+Made = TypeVar("Made")
+
+# What migrations leave behind; a flush after a test leaves the first three.
+ALWAYS_THERE = frozenset({"django_migrations", "django_content_type", "auth_permission"})
+BEGUN = frozenset({"auth_group", "routing_audithead", "routing_stateversion"})
+KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OLLAMA_BASE_URL")  # by which the seeds are simulated
+
+
+@dataclass(frozen=True)
+class _World:
+    made: Any  # what the maker gave
+    rows: dict[str, bytes]  # by table that it changed: all of its rows, in PostgreSQL's own form for COPY
+
+
+_worlds: dict[Hashable, _World] = {}
+
+
+def remembered(name: Hashable, make: Callable[[], Made]) -> Made:
+    """What `make` gives, with every row that it writes into a database as new; the second time the rows alone are written.
+
+    `name` says all that the world depends on besides settings and environment. In a database that holds more than migrations left, and
+    at a time that a test has set, the world is simply made: it would not be the same.
+    """
+    filled = _filled()
+    if escape_hatch.is_travelling() or not BEGUN.issuperset(filled):
+        return make()
+    begun = {table: _read(table) for table in filled}
+    key = (name, *begun.items(), *settings.ENCRYPTION_KEYS, settings.SECRET_KEY, *map(os.environ.get, KEYS))
+    known = _worlds.get(key)
+    if known is None:
+        made = make()
+        rows = {table: _read(table) for table in _filled()}
+        changed = {table: each for table, each in rows.items() if begun.get(table) != each}
+        _worlds[key] = _World(copy.deepcopy(made), changed)
+        return made
+    with transaction.atomic():
+        for table, rows_of_it in known.rows.items():
+            _write(table, rows_of_it, is_begun=table in begun)
+    return copy.deepcopy(known.made)
+
+
+def _filled() -> list[str]:
+    """The tables that hold a row, but for ALWAYS_THERE."""
+    with connection.cursor() as cursor:
+        cursor.execute(_question())
+        return [table for (table,) in cursor.fetchall()]
+
+
+@cache
+def _question() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
+            " AND relnamespace = current_schema()::regnamespace ORDER BY relname"
+        )
+        tables = [table for (table,) in cursor.fetchall() if table not in ALWAYS_THERE]
+    return " UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT FROM \"{table}\")" for table in tables)
+
+
+def _read(table: str) -> bytes:
+    with connection.cursor() as cursor, cursor.copy(f'COPY "{table}" TO STDOUT') as copied:
+        return b"".join(copied)
+
+
+def _write(table: str, rows: bytes, *, is_begun: bool) -> None:
+    with connection.cursor() as cursor:
+        if is_begun:
+            cursor.execute(f'DELETE FROM "{table}"')
+        with cursor.copy(f'COPY "{table}" FROM STDIN') as copied:
+            copied.write(rows)
