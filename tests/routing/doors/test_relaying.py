@@ -18,6 +18,7 @@ from tests import doubles
 from tests.cortex.test_asgi import Exchange
 from tests.doubles import Double, script
 from tests.doubles.wires import answer_body, error_body, events
+from tests.remembered import remembered
 from tests.routing.two_providers import ANTHROPIC, BODIES, OPENAI, UPSTREAM, publish
 
 pytestmark = pytest.mark.django_db
@@ -52,7 +53,7 @@ def key(settings, tmp_path) -> Iterator[str]:
     settings.DATA_DIR = tmp_path
     recorder.close()
     snapshot.forget()
-    yield clients.create_key("ci", by=SYSTEM).key
+    yield remembered("ci's key", lambda: clients.create_key("ci", by=SYSTEM).key)
     recorder.close()
     snapshot.forget()
 
