@@ -33,8 +33,7 @@ def remembered(name: Hashable, make: Callable[[], Made]) -> Made:
     """What `make` gives, with every row that it writes into a database as new; the second time the rows alone are written.
 
     `name` says all that the world depends on besides settings and environment. In a database that holds what neither migrations nor
-    such a world left,
-    and at a time that a test has set, the world is simply made: it would not be the same.
+    such a world left, and at a time that a test has set, the world is simply made: it would not be the same.
     """
     filled = _filled()
     if escape_hatch.is_travelling():
