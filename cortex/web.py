@@ -17,6 +17,7 @@ from cortex.supervisor import READY_FD, Child, Supervisor, say_ready
 
 APP = "cortex.asgi:application"
 DRAIN_S = 30  # for requests in flight when SIGTERM comes
+END_S = 25  # and then for second opinions behind answers (10), the spool (10), and what else there is to close
 BACKLOG = 2048
 
 
@@ -71,7 +72,7 @@ def supervise(listener: socket.socket, workers: int, app: str = APP) -> int:
         cwd=str(BASE_DIR),
         fds=(listener.fileno(),),
         says_ready=True,
-        grace_s=DRAIN_S + 5,
+        grace_s=DRAIN_S + END_S,
     )
     drainer = Child(
         name="spool drainer",
@@ -79,7 +80,7 @@ def supervise(listener: socket.socket, workers: int, app: str = APP) -> int:
         env=children_env(),
         cwd=str(BASE_DIR),
         says_ready=True,
-        grace_s=DRAIN_S + 5,
+        grace_s=DRAIN_S + END_S,
     )
     with Supervisor(renews=True, ends_process=True, at_stop=listener.close) as supervisor:
         started = [supervisor.start(worker) for _ in range(workers)]

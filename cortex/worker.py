@@ -1,21 +1,64 @@
-"""One web worker: `python -m cortex.worker FD APP` is uvicorn on a socket that its supervisor opened."""
+"""One web worker: `python -m cortex.worker FD APP` is uvicorn on a socket that its supervisor opened.
 
+A worker that ends tells its connections so before it closes them. uvicorn closes at once what is idle at that moment, and a client that
+has just written its next request there is reset, though another worker would have served it.
+"""
+
+import asyncio
 import signal
 import socket
 import sys
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from cortex.supervisor import say_ready
 from cortex.web import BACKLOG, DRAIN_S
 
+LINGER_S = 2.0  # how long a worker that ends waits for the next request of an idle connection, to answer it with `Connection: close`
+
+
+class State(ServerState):
+    """What the connections of a worker share."""
+
+    is_leaving = False
+
+
+class Connection(HttpToolsProtocol):
+    """A client's connection, which ends with an answer that says so, or after it was idle for long enough."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        if isinstance(self.server_state, State) and self.server_state.is_leaving:  # accepted at the very last moment
+            self.shutdown()
+
+    def shutdown(self) -> None:
+        self.timeout_keep_alive = LINGER_S
+        if self.cycle is None or self.cycle.response_complete:
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(LINGER_S, self.timeout_keep_alive_handler)
+        elif not self.cycle.response_started:
+            self.cycle.keep_alive = False
+        # The head of an answer that has begun said nothing: the next one on this connection will.
+
 
 class Worker(uvicorn.Server):
-    """uvicorn, telling its supervisor when it accepts requests."""
+    """uvicorn, telling its supervisor when it accepts requests, and its clients when it ends."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.server_state: State = State()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         say_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.server_state.is_leaving = True
+        headers = self.server_state.default_headers  # nobody renews them any more
+        self.server_state.default_headers = [*headers, (b"connection", b"close")]
+        await super().shutdown(sockets)
 
 
 def work(fd: int, app: str) -> None:
@@ -26,7 +69,7 @@ def work(fd: int, app: str) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="on",
         log_config=None,

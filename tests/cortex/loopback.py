@@ -1,4 +1,4 @@
-"""An ASGI application for the tests of `serve`: answers its process number, and can hold a request until a file appears."""
+"""An ASGI application for the tests of `serve`: answers its process number, and can hold a request, or an answer that has begun, until a file appears."""
 
 import asyncio
 import os
@@ -16,10 +16,15 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "lifespan.shutdown.complete"})
         return
-    if scope["path"] == "/hold":
+    head = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
+    if scope["path"] == "/stream":
+        await send(head)
+        await send({"type": "http.response.body", "body": b"from ", "more_body": True})
+    if scope["path"] in ("/hold", "/stream"):
         folder = Path(os.environ["LOOPBACK_DIR"])
         (folder / "held").touch()
         while not (folder / "release").exists():  # noqa: ASYNC110 - another process makes it
             await asyncio.sleep(0.02)
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    if scope["path"] != "/stream":
+        await send(head)
     await send({"type": "http.response.body", "body": str(os.getpid()).encode()})

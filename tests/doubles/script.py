@@ -26,6 +26,7 @@ class Act:
     service_tier: str = ""  # as the vendor names it
     vectors: tuple[tuple[int, Any], ...] = ()  # index, embedding: of an answer to a request for embeddings
     delay_s: float = 0.0  # before the first byte
+    pace_s: float = 0.0  # before each event of a stream but the first
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

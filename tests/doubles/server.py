@@ -154,6 +154,9 @@ class Double:
                         break
                     case "malformed":
                         event = b'data: {"no json\n\n'
+            if act.pace_s and number:
+                await writer.drain()
+                await asyncio.sleep(act.pace_s)
             writer.write(b"%x\r\n%s\r\n" % (len(event), event))
         writer.write(b"0\r\n\r\n")
         await writer.drain()

@@ -110,7 +110,7 @@ def _web(listener: socket.socket, workers: int) -> Child:
         cwd=str(BASE_DIR),
         fds=(listener.fileno(),),
         says_ready=True,
-        grace_s=web.DRAIN_S + 10,
+        grace_s=web.DRAIN_S + web.END_S + 5,
     )
 
 
