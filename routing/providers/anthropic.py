@@ -5,13 +5,12 @@ Options read: `headers` (mapping, sent with every request), `thinking` ("adaptiv
 """
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import anthropic
 import httpx2
 
-from routing.providers import pool
+from routing.providers import pool, sdks
 from routing.providers.anthropic_request import message_body, thinking_control
 from routing.providers.anthropic_stream import MessageStream
 from routing.providers.base import Discovered, Endpoint
@@ -21,6 +20,9 @@ from routing.providers.usage import message_usage
 from routing.terms.event import Heard, StreamEnd, StreamStart, UsageTold
 from routing.terms.request import Answer, Request, Timeouts, ToolCall
 from routing.terms.words import CredentialKind
+
+if TYPE_CHECKING:
+    import anthropic
 
 BASE_URL = "https://api.anthropic.com"
 STOP_REASONS: Mapping[str, str] = {
@@ -36,9 +38,10 @@ STOP_REASONS: Mapping[str, str] = {
 
 class Anthropic:
     async def complete(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> Answer:
+        sdk = await _sdk(endpoint)
         message = message_body(endpoint, request)
         reply = await post(
-            _sdk(endpoint),
+            sdk,
             endpoint,
             "/v1/messages",
             message,
@@ -49,10 +52,11 @@ class Anthropic:
         return message_answer(reply)
 
     async def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Heard]:
+        sdk = await _sdk(endpoint)
         body = message_body(endpoint, request) | {"stream": True}
         headers = _headers(endpoint) | _version(body)
         whole = MessageStream()
-        async with post_for_events(_sdk(endpoint), endpoint, "/v1/messages", body, timeouts, headers=headers) as events:
+        async with post_for_events(sdk, endpoint, "/v1/messages", body, timeouts, headers=headers) as events:
             async for event in events:
                 for delta in whole.feed(event):
                     events.has_begun = True
@@ -71,11 +75,11 @@ class Anthropic:
         return thinking_control(endpoint, request)
 
     async def models(self, endpoint: Endpoint, timeouts: Timeouts) -> tuple[Discovered, ...]:
-        reply = await get(_sdk(endpoint), endpoint, "/v1/models?limit=1000", timeouts, headers=_headers(endpoint))
+        reply = await get(await _sdk(endpoint), endpoint, "/v1/models?limit=1000", timeouts, headers=_headers(endpoint))
         return tuple(map(_discovered, listed(reply)))
 
     async def ping(self, endpoint: Endpoint, timeouts: Timeouts) -> None:
-        await get(_sdk(endpoint), endpoint, "/v1/models?limit=1", timeouts, headers=_headers(endpoint))
+        await get(await _sdk(endpoint), endpoint, "/v1/models?limit=1", timeouts, headers=_headers(endpoint))
 
 
 def message_answer(reply: Reply) -> Answer:
@@ -138,7 +142,9 @@ def _version(body: Mapping[str, Any]) -> dict[str, Any]:
 def _headers(endpoint: Endpoint) -> dict[str, Any]:
     headers: dict[str, Any] = dict(endpoint.options.get("headers", {}))
     if endpoint.secret is None:
-        headers["Authorization"] = anthropic.Omit()
+        from anthropic import Omit
+
+        headers["Authorization"] = Omit()
     elif endpoint.credential_kind is not CredentialKind.OAUTH and not _is_anthropics(endpoint):
         headers["X-Api-Key"] = (
             endpoint.secret.reveal()
@@ -151,11 +157,14 @@ def _is_anthropics(endpoint: Endpoint) -> bool:
     return host == "anthropic.com" or host.endswith(".anthropic.com")
 
 
-def _sdk(endpoint: Endpoint) -> anthropic.AsyncAnthropic:
-    def make(http: httpx2.AsyncClient) -> anthropic.AsyncAnthropic:
+async def _sdk(endpoint: Endpoint) -> "anthropic.AsyncAnthropic":
+    await sdks.loaded("anthropic")
+    from anthropic import AsyncAnthropic
+
+    def make(http: httpx2.AsyncClient) -> AsyncAnthropic:
         secret = endpoint.secret.reveal() if endpoint.secret else "-"  # "-" is left out of the headers
         is_oauth = endpoint.credential_kind is CredentialKind.OAUTH
-        sdk = anthropic.AsyncAnthropic(
+        sdk = AsyncAnthropic(
             api_key=None if is_oauth else secret,
             auth_token=secret if is_oauth else None,
             base_url=base_url(endpoint),

@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import anthropic
-
 from routing.providers.base import PROVIDER_BOUND, Endpoint, fitted
 from routing.providers.thinking import BUDGETS, anthropic_effort, effort
 from routing.terms.request import Message, Request, Tool, ToolChoice
@@ -193,8 +191,10 @@ def _taken(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
     A schema that the SDK cannot bring into that form is sent as it is: the provider then says what it does not take.
     """
+    from anthropic import transform_schema  # not with the module: see `sdks`
+
     try:
-        return anthropic.transform_schema(dict(schema))
+        return transform_schema(dict(schema))
     except (ValueError, TypeError, AttributeError, AssertionError):
         return schema
 

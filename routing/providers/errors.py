@@ -12,10 +12,9 @@ from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
 
-import anthropic
 import httpx2
-import openai
 
+from routing.providers import sdks
 from routing.terms.fault import Failed, Fault
 from routing.terms.secret import Secret
 from routing.terms.words import ErrorKind
@@ -91,7 +90,7 @@ def fault_of_status(
 def fault_of_error(error: BaseException, secret: Secret | None = None) -> Fault:
     """The fault of an exception that the SDKs or httpx2 raised where no answer could be read."""
     cause = error
-    if isinstance(error, (anthropic.APIConnectionError, openai.APIConnectionError)) and error.__cause__ is not None:
+    if sdks.is_a(error, "APIConnectionError") and error.__cause__ is not None:
         cause = error.__cause__
     kind, what = _transport(cause)
     # Only the network's own words are told: any other error may quote the prompt, or a header with the key in it.

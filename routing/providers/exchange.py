@@ -9,19 +9,22 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import anthropic
 import httpx2
-import openai
 
+from routing.providers import sdks
 from routing.providers.base import Endpoint
 from routing.providers.errors import fault_of_error, fault_of_status, malformed, plain, truncated
 from routing.providers.sse import Events
 from routing.terms.fault import Failed, Fault
 from routing.terms.request import Timeouts
 
-SDK: TypeAlias = anthropic.AsyncAnthropic | openai.AsyncOpenAI
+if TYPE_CHECKING:
+    import anthropic
+    import openai
+
+SDK: TypeAlias = "anthropic.AsyncAnthropic | openai.AsyncOpenAI"
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024  # unpacked; an answer is text, and a compressed one may unpack to anything
 MAX_COUNT = 2**31 - 1  # of a column of tokens; a server that tells more is not counting
@@ -131,8 +134,8 @@ def _options(timeouts: Timeouts, first_byte_s: float, headers: Mapping[str, Any]
 
 
 def _fault(error: Exception, endpoint: Endpoint) -> Fault:
-    if isinstance(error, (anthropic.APIStatusError, openai.APIStatusError)):
-        response = error.response
+    if sdks.is_a(error, "APIStatusError"):
+        response: httpx2.Response = error.response  # type: ignore[attr-defined]  # of both
         raw = response.content if response.is_stream_consumed else b""
         return fault_of_status(
             response.status_code, response.headers, raw, now=datetime.now(UTC), secret=endpoint.secret

@@ -7,13 +7,12 @@ Options read: `headers` (mapping, sent with every request), `max_tokens_field` (
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx2
-import openai
 
-from routing.providers import pool
+from routing.providers import pool, sdks
 from routing.providers.base import Discovered, Endpoint
 from routing.providers.errors import malformed, truncated
 from routing.providers.exchange import Reply, count, first_byte_s, get, listed, post, post_for_events
@@ -27,6 +26,9 @@ from routing.terms.fault import Failed, Fault
 from routing.terms.request import Answer, Request, Timeouts, ToolCall
 from routing.terms.words import ErrorKind, ProviderKind
 
+if TYPE_CHECKING:
+    import openai
+
 STOP_REASONS: Mapping[str, str] = {
     "stop": "end_turn",  # of a stop sequence too: this wire does not tell them apart
     "length": "max_tokens",
@@ -39,7 +41,7 @@ STOP_REASONS: Mapping[str, str] = {
 class OpenAI:
     async def complete(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> Answer:
         reply = await post(
-            _sdk(endpoint),
+            await _sdk(endpoint),
             endpoint,
             "/chat/completions",
             chat_body(endpoint, request),
@@ -55,7 +57,7 @@ class OpenAI:
             body["stream_options"] = {"include_usage": True}
         whole, has_started = CompletionStream(), False
         async with post_for_events(
-            _sdk(endpoint), endpoint, "/chat/completions", body, timeouts, headers=_headers(endpoint)
+            await _sdk(endpoint), endpoint, "/chat/completions", body, timeouts, headers=_headers(endpoint)
         ) as events:
             async for chunk in events:
                 deltas = list(whole.feed(chunk))
@@ -77,7 +79,7 @@ class OpenAI:
     async def embed(self, endpoint: Endpoint, request: EmbeddingRequest, timeouts: Timeouts) -> Embedded:
         """The vectors of all inputs, in their order, by one try."""
         reply = await post(
-            _sdk(endpoint),
+            await _sdk(endpoint),
             endpoint,
             "/embeddings",
             embedding_body(endpoint, request),
@@ -88,11 +90,11 @@ class OpenAI:
         return embedded(reply, len(request.inputs))
 
     async def models(self, endpoint: Endpoint, timeouts: Timeouts) -> tuple[Discovered, ...]:
-        reply = await get(_sdk(endpoint), endpoint, "/models", timeouts, headers=_headers(endpoint))
+        reply = await get(await _sdk(endpoint), endpoint, "/models", timeouts, headers=_headers(endpoint))
         return tuple(map(_discovered, listed(reply)))
 
     async def ping(self, endpoint: Endpoint, timeouts: Timeouts) -> None:
-        await get(_sdk(endpoint), endpoint, "/models", timeouts, headers=_headers(endpoint))
+        await get(await _sdk(endpoint), endpoint, "/models", timeouts, headers=_headers(endpoint))
 
 
 def chat_answer(reply: Reply) -> Answer:
@@ -150,7 +152,9 @@ def _discovered(item: Mapping[str, Any]) -> Discovered:
 def _headers(endpoint: Endpoint) -> dict[str, Any]:
     headers: dict[str, Any] = dict(endpoint.options.get("headers", {}))
     if endpoint.secret is None:
-        headers["Authorization"] = openai.Omit()
+        from openai import Omit
+
+        headers["Authorization"] = Omit()
     return headers
 
 
@@ -164,9 +168,12 @@ def base_url(endpoint: Endpoint) -> str:
     raise Failed(Fault(ErrorKind.CONFIG, f"provider {endpoint.provider!r} has no base_url"))
 
 
-def _sdk(endpoint: Endpoint) -> openai.AsyncOpenAI:
-    def make(http: httpx2.AsyncClient) -> openai.AsyncOpenAI:
-        sdk = openai.AsyncOpenAI(
+async def _sdk(endpoint: Endpoint) -> "openai.AsyncOpenAI":
+    await sdks.loaded("openai")
+    from openai import AsyncOpenAI
+
+    def make(http: httpx2.AsyncClient) -> AsyncOpenAI:
+        sdk = AsyncOpenAI(
             api_key=endpoint.secret.reveal() if endpoint.secret else "-",  # "-" is left out of the headers
             base_url=base_url(endpoint),
             http_client=http,

@@ -5,7 +5,6 @@ log prompts. Connections belong to the loop that made them, so each loop has its
 """
 
 import asyncio
-import logging
 import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
@@ -26,10 +25,6 @@ MAX_UPSTREAMS = 64  # a name whose address rotates is an upstream for each; the 
 MAX_SDK_CLIENTS = 256  # each is a key and some headers; the oldest go first
 # Nothing queues for a connection here: how many calls one provider may have is dispatch's to limit, per provider.
 LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=15)
-
-# Anthropic's SDK logs the whole request body at DEBUG, and both switch DEBUG on by themselves for ANTHROPIC_LOG or OPENAI_LOG.
-for _name in ("anthropic", "openai"):
-    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""An ASGI application for the tests of `serve`: answers its process number, and can hold a request, or an answer that has begun, until a file appears."""
+"""An ASGI application for the tests of `serve`: answers its process number; can hold a request, or an answer, until a file appears."""
 
 import asyncio
 import os

@@ -1,5 +1,7 @@
-"""A web worker holds no pandas and no Plotly, which are for the nightly job, and no MCP until an agent comes."""
+"""A web worker holds no pandas and no Plotly, which are for the nightly job; no MCP until an agent comes, and no SDK until a call needs it."""
 
+import logging
+import os
 import subprocess
 import sys
 
@@ -10,10 +12,25 @@ import sys
 import cortex.asgi
 from django.urls import get_resolver
 get_resolver().url_patterns
-print(*sorted({"pandas", "plotly", "scipy", "mcp"} & set(sys.modules)))
+print(*sorted({"pandas", "plotly", "scipy", "mcp", "anthropic", "openai"} & set(sys.modules)))
 """
 
 
-def test_a_web_worker_imports_neither_pandas_nor_plotly_nor_mcp() -> None:
+NEEDED = """
+import asyncio, logging, sys
+from routing.providers import sdks
+asyncio.run(sdks.loaded("anthropic"))
+asyncio.run(sdks.loaded("openai"))
+print(*(logging.getLogger(name).level for name in sdks.NAMES if name in sys.modules))
+"""
+
+
+def test_a_web_worker_imports_neither_pandas_nor_plotly_nor_mcp_nor_an_sdk() -> None:
     done = subprocess.run([sys.executable, "-c", LOADED], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_an_sdk_that_a_call_has_loaded_logs_no_prompt_whatever_the_environment_says() -> None:
+    env = {**os.environ, "ANTHROPIC_LOG": "debug", "OPENAI_LOG": "debug"}
+    done = subprocess.run([sys.executable, "-c", NEEDED], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(logging.WARNING)] * 2
