@@ -67,6 +67,10 @@ class Way:
 
 PATHS = ("/api/v1/dispatch", "/v1/chat/completions", "/v1/messages", "/v1/responses")
 WAYS = tuple(Way(*each) for each in itertools.product(PATHS, ("talk", "chat"), (False, True)))
+CHAT_TOO = {  # beside what `two_providers` publishes
+    "task_types": [{"slug": "chat", "name": "Chat"}],
+    "routes": [{"task_type": "chat", "project": None, "steps": ["second:two", "first:one"], "timeouts": ROOMY}],
+}
 
 
 @dataclass
@@ -118,9 +122,7 @@ def served(folder: Path, *, workers: int = 2, act: Act | None = None, **env: str
         if act is not None:
             world.primary.will(then=act)
             world.fallback.will(then=act)
-        chat = {"task_type": "chat", "project": None, "steps": ["second:two", "first:one"], "timeouts": ROOMY}
-        both = {"task_types": [{"slug": "chat", "name": "Chat"}], "routes": [chat]}
-        changes.publish(both, by=SYSTEM, reason="the other way round", source="load")
+        changes.publish(CHAT_TOO, by=SYSTEM, reason="the other way round", source="load")
         key = clients.create_key("load", by=SYSTEM).key
         connection.ensure_connection()
         info = connection.connection.info
