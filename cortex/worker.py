@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 from cortex.supervisor import say_ready
 from cortex.web import BACKLOG, DRAIN_S
 
-LINGER_S = 2.0  # how long a worker that ends waits for the next request of an idle connection, to answer it with `Connection: close`
+LINGER_S = 2  # how long a worker that ends waits for the next request of an idle connection, to answer it with `Connection: close`
 
 
 class State(ServerState):

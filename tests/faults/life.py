@@ -67,6 +67,12 @@ class Way:
 
 PATHS = ("/api/v1/dispatch", "/v1/chat/completions", "/v1/messages", "/v1/responses")
 WAYS = tuple(Way(*each) for each in itertools.product(PATHS, ("talk", "chat"), (False, True)))
+# Whose wire is that of the provider routed first.
+RELAYED = tuple(
+    each
+    for each in WAYS
+    if (each.path, each.task) in (("/v1/messages", "talk"), ("/v1/chat/completions", "chat"), ("/v1/responses", "chat"))
+)
 CHAT_TOO = {  # beside what `two_providers` publishes
     "task_types": [{"slug": "chat", "name": "Chat"}],
     "routes": [{"task_type": "chat", "project": None, "steps": ["second:two", "first:one"], "timeouts": ROOMY}],
@@ -163,13 +169,21 @@ class Load:
     """Clients, each on one kept connection, that together make `rate` calls a second, in all the ways by turns, and keep what they were told."""
 
     def __init__(
-        self, there: Served, ways: Sequence[Way] = WAYS, *, clients: int = 8, rate: float = 50, may_cut: bool = False
+        self,
+        there: Served,
+        ways: Sequence[Way] = WAYS,
+        *,
+        clients: int = 8,
+        rate: float = 50,
+        may_cut: bool = False,
+        may_fail: bool = False,
     ) -> None:
         self.answered: list[UUID] = []
         self.failed: list[str] = []
         self.ways: Counter[str] = Counter()
         self._there, self._ways, self._pause_s = there, ways, clients / rate
         self._may_cut = may_cut  # a worker is killed: what it did not answer is no failure
+        self._may_fail = may_fail  # its providers fail: a call may have nobody left to answer it
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(clients)]
         for each in self._threads:
@@ -183,12 +197,13 @@ class Load:
                 self.answered.append(self._there.ask(wire, way))
                 self.ways[str(way)] += 1
             except (OSError, http.client.HTTPException) as error:
-                if not self._may_cut:
+                if not (self._may_cut or self._may_fail):
                     self.failed.append(f"{way}: {error!r}")
                 wire.close()
             except AssertionError as error:
                 # A stream whose worker died has no end; everything else is a failure in any case.
-                if not (self._may_cut and way.streams and "without its end" in str(error)):
+                is_cut = self._may_cut and way.streams and "without its end" in str(error)
+                if not (is_cut or self._may_fail):
                     self.failed.append(f"{way}: {error}")
                 wire.close()
             if self._stop.wait(max(0.0, self._pause_s - (time.monotonic() - begun))):
