@@ -21,6 +21,7 @@ from routing.dispatch.ledger import Ledger
 from routing.dispatch.lineup import Lineup
 from routing.dispatch.opinion import Asking, finished
 from routing.dispatch.outcome import Begun, Ending, Refused, Result, ending_of
+from routing.dispatch.quoting import texts_of
 from routing.policy.plan import route_of
 from routing.providers.base import Endpoint, Whole
 from routing.providers.registry import is_relayed
@@ -71,7 +72,7 @@ class Call:
         self.timeouts = self.route.timeouts if self.route else Timeouts()
         total_s = min(self.timeouts.total_s, facts.timeout_s or self.timeouts.total_s)
         self.deadline = self.begun + total_s
-        self.ledger = Ledger(known, self.plan, self._intent(facts))
+        self.ledger = Ledger(known, self.plan, self._intent(facts), partial(texts_of, request))
         self.lineup = Lineup(known.table, self.candidates, ask.size)
         self.last: tuple[Candidate, Fault] | None = None  # who was tried last, and what came of it
 

@@ -7,7 +7,7 @@ from routing.dispatch.outcome import Result
 from routing.providers.base import Endpoint
 from routing.providers.embedders import embedder_for
 from routing.terms.embedding import Embedded, EmbeddingRequest
-from routing.terms.request import Answer, Ask, Request, Timeouts
+from routing.terms.request import Answer, Ask, Message, Request, Timeouts
 from routing.terms.words import ProviderKind
 
 
@@ -17,7 +17,9 @@ async def embed(ask: Ask, request: EmbeddingRequest, caller: Caller, facts: Fact
     The ask's task type must be one that embeds: then the plan holds models that embed, and no other.
     """
     given: list[Embedded] = []
-    result = await dispatch(ask, Request(()), caller, facts, over=lambda kind: _Embedding(kind, request, given))
+    # An attempt takes `request`; the texts are here for what is written of an error that quotes them.
+    said = Request([Message("user", each) for each in request.inputs if isinstance(each, str)])
+    result = await dispatch(ask, said, caller, facts, over=lambda kind: _Embedding(kind, request, given))
     return result, given[-1]
 
 

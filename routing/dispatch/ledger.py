@@ -1,5 +1,6 @@
 """What is written of one call: its intent, each attempt, its outcome; and what budgets hold for it meanwhile."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -7,6 +8,7 @@ from routing import circuits, recorder
 from routing.attempt import Tried
 from routing.budgets import NOTHING
 from routing.dispatch import limits, metrics, paying, records
+from routing.dispatch.quoting import unquoted
 from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate, Plan
 from routing.terms.record import AttemptRecord, Intent, Outcome
@@ -16,10 +18,11 @@ from routing.terms.words import CredentialKind, ErrorKind, Role, Status
 class Ledger:
     """The lines of one call. Each attempt is paid for, counted, and told to the circuits."""
 
-    def __init__(self, known: Snapshot, plan: Plan, intent: Intent) -> None:
+    def __init__(self, known: Snapshot, plan: Plan, intent: Intent, texts: Callable[[], Iterable[str]]) -> None:
+        """`texts` gives those of the request, which no error may leave quoted in what is written."""
         self.attempts: list[AttemptRecord] = []
         self.held: limits.Held | None = None  # of the client's tokens a minute
-        self._known, self._plan, self._intent = known, plan, intent
+        self._known, self._plan, self._intent, self._texts = known, plan, intent, texts
         self._outcome: Outcome | None = None
         self._paid = NOTHING  # for the attempt that is on its way
 
@@ -41,9 +44,10 @@ class Ledger:
         """Write down what one try brought."""
         if tried.seen is not None and not tried.seen.input_tokens:  # it broke before its provider had counted
             tried = replace(tried, seen=replace(tried.seen, input_tokens=self._intent.size))
+        fault = tried.fault and replace(tried.fault, message=unquoted(tried.fault.message, self._texts()))
         record = records.attempt_of(
             candidate,
-            tried,
+            replace(tried, fault=fault) if fault else tried,
             number=len(self.attempts) + 1,
             role=role or candidate.role,
             propensity=None if self.attempts else self._intent.propensity,
@@ -55,18 +59,18 @@ class Ledger:
         metrics.attempts(record.provider, record.model, record.status, record.error_kind or "").inc()
         if tried.fault is None:
             metrics.seconds(record.provider).observe(tried.total_ms / 1000)
-        if tried.fault is None:
+        if fault is None:
             circuits.note_answer(candidate)
             return tried
         model, endpoint = self._known.table.models.get(candidate.key), self._known.endpoint(candidate)
         is_callers = candidate.credential_kind is CredentialKind.CALLER
-        if is_callers and tried.fault.kind is ErrorKind.AUTH:
+        if is_callers and fault.kind is ErrorKind.AUTH:
             circuits.give_back(candidate)
             return tried  # the client's own affair: nothing here stops being ready
         now, quota = datetime.now(UTC), model.quota if model and not is_callers else None
         circuits.note(
             candidate,
-            tried.fault,
+            fault,
             cooldown_s=self._plan.cooldown_s,
             quota=quota,
             now=now,
@@ -94,9 +98,13 @@ class Ledger:
             attempts=tuple(self.attempts),
             error_code=code,
             used_fallback=used_fallback,
-            reason=reason[:500],
+            reason=self._kept(reason)[:500],
         )
         recorder.finish(self._outcome)
+
+    def _kept(self, reason: str) -> str:
+        """A provider's words stand in a reason only where one has failed."""
+        return unquoted(reason, self._texts()) if any(each.error_kind for each in self.attempts) else reason
 
     def reopen(self) -> None:
         """An attempt behind the answer is about to be made: the intent again, so that a death in it leaves its trace. Raises recorder.Full."""

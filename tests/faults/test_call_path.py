@@ -1,4 +1,4 @@
-"""What a call does not touch between its request and its answer, on every wire, in both lanes: no database, no thread; and no provider without a record."""
+"""Between a request and its answer, on every wire, in both lanes: no query, no thread; and no provider called that cannot be recorded."""
 
 import asyncio
 import errno
