@@ -17,6 +17,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, request: bytes) -> None:
         self.request = request
         self.done: asyncio.Future[int] | None = None
+        self.heard = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
