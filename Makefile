@@ -19,7 +19,7 @@ NOWHERE := DATABASE_URL=postgres://nobody@127.0.0.1:1/nowhere CORTEX_DATA_DIR=va
 	CORTEX_ENCRYPTION_KEYS=b25seS1mb3ItY2hlY2tzLTAxMjM0NTY3ODlhYmNkZWY= \
 	CORTEX_PUBLIC_URL=https://cortex.invalid CORTEX_ALLOWED_HOSTS=cortex.invalid
 
-.PHONY: help install install-dev demo run test services soak clients check lint types imports templates settings format bench chromium
+.PHONY: help install install-dev demo run test services soak clients check lint types imports templates settings format bench peers chromium
 # The directories `templates` and the like are not what the targets of that name make.
 
 help:
@@ -74,6 +74,13 @@ format: install-dev ## put code and templates in form
 
 bench: install-dev ## the benchmarks: JSON and a table
 	$(PYTHON) -m benchmarks
+
+# Not part of Cortex: each in an environment of its own, and removed with var/. nginx is taken from PATH.
+peers: install-dev ## the systems that `make bench` measures Cortex beside, into var/peers
+	@command -v npm >/dev/null || { echo "make: Portkey's gateway is an npm package: install Node.js first." >&2; exit 1; }
+	$(PYTHON) -m venv var/peers/litellm && var/peers/litellm/bin/pip install -q 'litellm[proxy]==1.106.2'
+	$(PYTHON) -m venv var/peers/tensorzero && var/peers/tensorzero/bin/pip install -q tensorzero==2026.6.0
+	npm install --silent --no-fund --no-audit --prefix var/peers/portkey @portkey-ai/gateway@1.15.2
 
 # ---------------------------------------------------------------------------------------------------------------------
 
