@@ -75,7 +75,7 @@ def _question() -> str:
 
 
 def _read(table: str) -> bytes:
-    with connection.cursor() as cursor, cursor.copy(f'COPY "{table}" TO STDOUT') as copied:
+    with connection.cursor() as cursor, cursor.copy(f'COPY (SELECT * FROM "{table}") TO STDOUT') as copied:
         return b"".join(copied)
 
 

@@ -84,7 +84,7 @@ async def _meant(exchange: Exchange, named: list[Named], wanted: str) -> Named |
     """A name that the client's mapping takes, or a model's other name; None for one that a call could not name either."""
     table, caller = snapshot.fresh().table, await exchange.caller(Scope.DISPATCH)
     if caller.mode is ClientMode.ROUTE:
-        task = _meant(caller, wanted)
+        task = _task_of(caller, wanted)
         if task is not None:
             return _mapped(table, wanted, task)
     try:
@@ -112,7 +112,7 @@ def _all(table: Table, caller: Caller) -> Iterator[Named]:
             yield Named(f"{TASK}{task.slug}", "cortex", task.name or task.slug)
     if caller.mode is ClientMode.ROUTE:
         for pattern, task_type in caller.mapping:
-            if not set(pattern) & set("*?[") and _meant(caller, pattern) == task_type:  # no earlier pattern takes it
+            if not set(pattern) & set("*?[") and _task_of(caller, pattern) == task_type:  # no earlier pattern takes it
                 yield _mapped(table, pattern, task_type)
     for each in table.models.values():
         is_allowed = caller.allowed_models is None or each.key in caller.allowed_models
@@ -120,7 +120,7 @@ def _all(table: Table, caller: Caller) -> Iterator[Named]:
             yield Named(each.key, each.provider, f"{each.slug} of {each.provider}")
 
 
-def _meant(caller: Caller, name: str) -> str | None:
+def _task_of(caller: Caller, name: str) -> str | None:
     """The task type that the client's mapping makes of the name."""
     place = mapped(name, caller.mapping)
     return None if place is None else caller.mapping[place][1]

@@ -33,8 +33,8 @@ BEFORE: list[tuple[str, Act, ErrorKind, int | None, str]] = [
     ("disconnect before the first event", script.disconnects(after=0), ErrorKind.TRUNCATED, 200, "circuit"),
 ]
 AFTER: list[tuple[str, Act, ErrorKind]] = [
-    ("stall", script.stalls(after=4), ErrorKind.TIMEOUT),
-    ("disconnect", script.disconnects(after=4), ErrorKind.TRUNCATED),
+    ("stall", script.stalls(after=5), ErrorKind.TIMEOUT),
+    ("disconnect", script.disconnects(after=5), ErrorKind.TRUNCATED),
 ]
 
 

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth.models import User
 from django.core import mail
 from django.test import override_settings
@@ -21,6 +22,13 @@ pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore:'imghdr'
 MORNING = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 CONSOLE = "django.core.mail.backends.console.EmailBackend"
+
+
+@pytest.fixture(autouse=True)
+def _morning() -> Iterator[None]:
+    """Alerts are raised by the clock: it is MORNING, whenever the tests are run."""
+    with time_machine.travel(MORNING):
+        yield
 
 
 @pytest.fixture(autouse=True)
