@@ -5,8 +5,9 @@ import os
 import shutil
 import tempfile
 
-if not os.environ.get("CORTEX_DATA_DIR"):
-    os.environ["CORTEX_DATA_DIR"] = tempfile.mkdtemp(prefix="cortex-tests-")
+# Each process of xdist has its own: who shared a spool would drain another's calls into its own database.
+if os.environ.get("CORTEX_DATA_DIR", "") == os.environ.get("CORTEX_TESTS_MADE", ""):
+    os.environ["CORTEX_DATA_DIR"] = os.environ["CORTEX_TESTS_MADE"] = tempfile.mkdtemp(prefix="cortex-tests-")
     atexit.register(shutil.rmtree, os.environ["CORTEX_DATA_DIR"], ignore_errors=True)
 os.environ.setdefault("CORTEX_SECRET_KEY", "tests-only-" + "0123456789abcdef" * 3)
 os.environ.setdefault("CORTEX_ENCRYPTION_KEYS", "dGVzdHMtb25seS1rZXktMDEyMzQ1Njc4OWFiY2RlZiE=")
