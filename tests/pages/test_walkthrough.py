@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -38,7 +39,8 @@ class Demo:
 
     def served(self, task_type: str) -> set[str]:
         """The models that now serve the task type as its primary, on whichever worker takes the call."""
-        asked = ({"task_type": task_type, "prompt": "Go", "max_tokens": 5, "session": f"{n}"} for n in range(SESSIONS))
+        sessions = [f"{uuid4()}" for _ in range(SESSIONS)]  # new ones: one that has begun keeps its model
+        asked = ({"task_type": task_type, "prompt": "Go", "max_tokens": 5, "session": each} for each in sessions)
         answers = (self.ask("dispatch", each) for each in asked)
         return {each["model"] for each in answers if each["attempts"][0]["role"] == "primary"}
 
