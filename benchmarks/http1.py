@@ -102,7 +102,7 @@ def http1() -> Call:
         to = upstream(base_url)
         until = asyncio.get_running_loop().time() + UNTIL_S
         head = head_of(path, to.named, HEADERS, len(body))
-        response = await (await connection(endpoint, to, UNTIL_S)).ask(head, body, until)
+        response = await (await connection(to, endpoint.address, UNTIL_S)).ask(head, body, until)
         size = 0
         while data := await response.some(until):
             size += len(data)

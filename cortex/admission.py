@@ -4,15 +4,7 @@ Each call keeps memory and a turn of the event loop; without a bound a rush make
 Console pages, health checks and the rest of the API are never counted: they answer whatever comes.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
-
 from prometheus_client import Counter, Gauge
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 RETRY_S = 1  # by then calls have ended: a process works off all it may have in a few seconds
 CALLS = Gauge("cortex_calls_at_a_time", "Calls on their way through this process.")
@@ -25,16 +17,15 @@ class Admission:
     def __init__(self) -> None:
         self.inside = 0
 
-    async def serve(self, app: App, most: int, refuse: App, scope: Scope, receive: Receive, send: Send) -> None:
-        """`app`, or `refuse` where `most` calls are inside."""
+    def enter(self, most: int) -> bool:
+        """Whether one more may come in; who does must `leave`."""
         if self.inside >= most:
             SHED.inc()
-            await refuse(scope, receive, send)
-            return
+            return False
         self.inside += 1
         CALLS.set(self.inside)
-        try:
-            await app(scope, receive, send)
-        finally:
-            self.inside -= 1
-            CALLS.set(self.inside)
+        return True
+
+    def leave(self) -> None:
+        self.inside -= 1
+        CALLS.set(self.inside)

@@ -20,6 +20,7 @@ django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402
 
 from cortex import lifespan  # noqa: E402
 from cortex.admission import RETRY_S, Admission  # noqa: E402
@@ -40,7 +41,10 @@ WIRE_PATHS = ("/v1/", "/mcp")
 
 DISPATCH = "/api/v1/dispatch"
 
-console, api, in_loop = ASGIHandler(), ApiHandler(), LoopHandler()
+# Only Django asks for a client's address and scheme, which a proxy in front knows better.
+_django: Any = ASGIHandler()
+console: Any = ProxyHeadersMiddleware(_django, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1"))
+api, in_loop = ApiHandler(), LoopHandler()
 admission = Admission()
 
 
@@ -68,12 +72,13 @@ async def _admitted(
 ) -> None:
     if scope["method"] != "POST":  # no call
         await _bounded(handler, scope, receive, send)
-        return
-
-    async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
-        await _bounded(handler, scope, receive, send, is_plain=is_plain)
-
-    await admission.serve(bounded, settings.MAX_CALLS, refuse, scope, receive, send)
+    elif not admission.enter(settings.MAX_CALLS):
+        await refuse(scope, receive, send)
+    else:
+        try:
+            await _bounded(handler, scope, receive, send, is_plain=is_plain)
+        finally:
+            admission.leave()
 
 
 async def _overloaded(scope: Scope, receive: Receive, send: Send) -> None:

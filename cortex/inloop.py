@@ -16,6 +16,7 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from cortex.errors import JsonErrors, answer
+from routing.doors.exchange import Gone, whole
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -44,8 +45,9 @@ class LoopHandler(ApiHandler):
     """As ApiHandler, and never out of the event loop. When the client goes away, the operation is cancelled."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _whole(receive)
-        if body is None:
+        try:
+            body = await whole(receive)
+        except Gone:
             return
         set_script_prefix(scope.get("root_path", "") or "/")
         made = self.create_request(scope, BytesIO(body))
@@ -80,15 +82,3 @@ class _Guard:
 
     def end(self) -> None:
         self._watch.cancel()
-
-
-async def _whole(receive: Receive) -> bytes | None:
-    """The body; None when the client went away before it was whole."""
-    chunks: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        chunks.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(chunks)

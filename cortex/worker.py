@@ -8,6 +8,7 @@ import asyncio
 import signal
 import socket
 import sys
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -25,11 +26,46 @@ class State(ServerState):
     is_leaving = False
 
 
+class Joined:
+    """A transport that sends an answer's head in one piece with what follows it in the same turn of the loop.
+
+    Each write of its own is a system call here, and one more reading there.
+    """
+
+    __slots__ = ("_head", "_loop", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop, self._head = transport, loop, b""
+
+    def write(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        if head:
+            self._transport.writelines((head, data))
+        elif data.startswith(b"HTTP/"):
+            self._head = data
+            self._loop.call_soon(self._flush)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        head, self._head = self._head, b""
+        if head and not self._transport.is_closing():
+            self._transport.write(head)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class Connection(HttpToolsProtocol):
     """A client's connection, which ends with an answer that says so, or after it was idle for long enough."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        self.transport = Joined(transport, self.loop)  # type: ignore[assignment]  # all of a transport that uvicorn asks for
         if isinstance(self.server_state, State) and self.server_state.is_leaving:  # accepted at the very last moment
             self.shutdown()
 
@@ -76,6 +112,7 @@ def work(fd: int, app: str) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # cortex.asgi does it, for the console alone
         timeout_keep_alive=75,  # longer than nginx keeps its side, so that a proxy never writes into a closing connection
         timeout_graceful_shutdown=DRAIN_S,
         backlog=BACKLOG,

@@ -21,6 +21,7 @@ from routing.terms.event import (
     UsageTold,
 )
 from routing.terms.fault import Failed, Fault
+from routing.terms.quick import quick
 from routing.terms.request import Answer, Request, Timeouts, Usage
 from routing.terms.words import ErrorKind
 
@@ -28,6 +29,7 @@ logger = getLogger(__name__)
 CHARS_A_TOKEN = 4  # of an answer that broke off before its provider counted it
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Tried:
     """Either an answer or a fault."""

@@ -2,10 +2,10 @@
 
 import hmac
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections
-from django.utils import timezone
 
 from routing import clients, snapshot
 from routing.clients import Caller
@@ -31,17 +31,17 @@ class NotReady(Exception):
 
 
 def presented_key(get: Callable[[str], str | None]) -> str | None:
-    """The Cortex key among the headers that `get` reads: X-Cortex-Key, else a bearer token, else x-api-key.
+    """The Cortex key among the headers that `get` reads by names in lower case: X-Cortex-Key, else a bearer token, else x-api-key.
 
     X-Cortex-Key decides alone where it stands: then the other two belong to the client's own provider.
     """
-    own = get("X-Cortex-Key")
+    own = get("x-cortex-key")
     if own is not None:
         return own.strip()
-    scheme, _, token = (get("Authorization") or "").partition(" ")
+    scheme, _, token = (get("authorization") or "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
-    key = get("X-Api-Key")
+    key = get("x-api-key")
     return key.strip() if key is not None else None
 
 
@@ -54,7 +54,11 @@ def caller_of(key: str | None, scope: Scope | None = None) -> Caller:
     sha256 = clients.digest(key)
     caller = _known(sha256)
     # The dictionary already compared the hash; comparing it again in constant time leaves nothing to measure.
-    if caller is None or not hmac.compare_digest(caller.sha256, sha256) or not clients.is_alive(caller, timezone.now()):
+    if (
+        caller is None
+        or not hmac.compare_digest(caller.sha256, sha256)
+        or not clients.is_alive(caller, datetime.now(UTC))
+    ):
         raise NoKey("This key is not known, or was revoked, or has expired.")
     if scope is not None and not caller.may(scope):
         raise NotAllowed(f"Key {caller.prefix} lacks the scope {scope.value!r}.")

@@ -10,9 +10,11 @@ from routing.policy.pins import pinned, scope_of
 from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate, Pin, Plan
 from routing.terms.ids import item_of
+from routing.terms.quick import quick
 from routing.terms.request import Ask
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Arm:
     plan: Plan

@@ -17,6 +17,8 @@ class Busy(Exception):
 
 
 class Bulkhead:
+    """`async with` it: within, one has a place among the calls on their way. Raises Busy at once when too many wait, or after WAIT_S."""
+
     def __init__(self, capacity: int, queue: int) -> None:
         self.capacity, self.queue = capacity, queue
         self.taken = 0
@@ -25,10 +27,6 @@ class Bulkhead:
     @property
     def waiting(self) -> int:
         return len(self._waiting)
-
-    def place(self) -> "_Place":
-        """A place among the calls on their way, while the block runs. Raises Busy at once when too many wait, or after WAIT_S."""
-        return _Place(self)
 
     async def enter(self) -> None:
         if self.taken < self.capacity and not self._waiting:
@@ -52,7 +50,17 @@ class Bulkhead:
 
     def leave(self) -> None:
         self.taken -= 1
-        self.let_in()
+        if self._waiting:
+            self.let_in()
+
+    async def __aenter__(self) -> None:
+        if self.taken < self.capacity and not self._waiting:
+            self.taken += 1
+        else:
+            await self.enter()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.leave()
 
     def let_in(self) -> None:
         """Those who wait, as far as there are places: in the order in which they came."""
@@ -61,19 +69,6 @@ class Bulkhead:
             if not turn.done():
                 self.taken += 1
                 turn.set_result(None)
-
-
-class _Place:
-    __slots__ = ("_bulkhead",)
-
-    def __init__(self, bulkhead: Bulkhead) -> None:
-        self._bulkhead = bulkhead
-
-    async def __aenter__(self) -> None:
-        await self._bulkhead.enter()
-
-    async def __aexit__(self, *_: object) -> None:
-        self._bulkhead.leave()
 
 
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Bulkhead]] = WeakKeyDictionary()

@@ -29,6 +29,7 @@ from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate
 from routing.terms.event import Relayed, StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
 from routing.terms.fault import Fault
+from routing.terms.quick import quick
 from routing.terms.record import Intent
 from routing.terms.request import Ask, Request, Timeouts
 from routing.terms.words import ProviderKind, Role, SkipReason, Status
@@ -37,6 +38,7 @@ Told: TypeAlias = Begun | TextDelta | ThinkingDelta | ToolCallDelta | Relayed | 
 Over: TypeAlias = Callable[[ProviderKind], Whole] | None  # what an attempt goes over, where it is not for words
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a caller says beside the ask and the request."""
@@ -168,7 +170,11 @@ class Call:
         if self.asks_twice and not is_alone:
             asking = Asking(self.known, self.plan, self.ask, self.request, self.ledger, candidate, self.timeouts)
             asking.heard(self.facts.wire, answer, self.passed)
-        second = await finished(asking, finish, self.facts.wire, deadline=self.deadline, is_told=self.streams)
+        second = None
+        if asking is None:
+            finish()
+        else:
+            second = await finished(asking, finish, self.facts.wire, deadline=self.deadline, is_told=self.streams)
         return Result(
             request_id=self.id,
             task_type=self.ask.task_type,

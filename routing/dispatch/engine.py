@@ -93,7 +93,7 @@ async def _whole(call: Call, candidate: Candidate, over: Over) -> Tried:
     lane = over(candidate.kind) if over else lane_for(candidate.kind, call.request.raw)
     started_at, begun = datetime.now(UTC), time.perf_counter()
     try:
-        async with bulkhead(candidate.provider, call.known.capacity).place():
+        async with bulkhead(candidate.provider, call.known.capacity):
             tried = await attempt(lane, candidate, endpoint, call.request, call.limits())
     except asyncio.CancelledError:
         call.ledger.note(candidate, Tried(started_at, _ms_since(begun), fault=GONE))
@@ -113,7 +113,7 @@ async def _streamed(call: Call, candidate: Candidate) -> AsyncIterator[Event | T
     started_at, begun, progress = datetime.now(UTC), time.perf_counter(), Progress()
     tried: Tried | None = None
     try:
-        async with bulkhead(candidate.provider, call.known.capacity).place():
+        async with bulkhead(candidate.provider, call.known.capacity):
             events = streamed(lane, candidate, endpoint, call.request, call.limits(), progress)
             async with aclosing(events) as told:  # type: ignore[type-var]  # a generator
                 async for event in told:

@@ -45,7 +45,10 @@ class Lineup:
                 self._leave_out(candidate, *objection)
 
     def _following(self) -> Candidate | None:
-        return next((each for each in self.candidates if each not in self._turned), None)
+        for each in self.candidates:
+            if each not in self._turned:
+                return each
+        return None
 
     def taught(self, candidate: Candidate, fault: Fault) -> bool:
         """Take in what the candidate's fault means for the others; whether any of them may be tried."""
@@ -98,11 +101,10 @@ class Lineup:
         return any(each.reason is SkipReason.BUSY for each in self.left_out)
 
     def _objection(self, candidate: Candidate) -> tuple[SkipReason, str] | None:
-        refused = self._refused.get((candidate.provider, candidate.credential))
-        if refused is not None:
+        refused = self._refused and self._refused.get((candidate.provider, candidate.credential))
+        if refused:
             return SkipReason.NOT_READY, f"shares the credential that {refused} was just refused with"
-        window = self._window(candidate)
-        if self._larger_than is not None and (window is None or window <= self._larger_than):
+        if self._larger_than is not None and (self._window(candidate) or 0) <= self._larger_than:
             return SkipReason.WINDOW_TOO_SMALL, "has no larger window than the model for which this was too long"
         if self._is_storm and circuits.is_failing(candidate):
             return SkipReason.RETRY_BUDGET, "failed last time, and too many fallbacks of the last seconds have failed"

@@ -64,16 +64,15 @@ class Asking:
 
 
 async def finished(
-    asking: Asking | None, finish: Callable[[], None], wire: str, *, deadline: float, is_told: bool
+    asking: Asking, finish: Callable[[], None], wire: str, *, deadline: float, is_told: bool
 ) -> Opinion | None:
-    """Have the call written down by `finish`, with a second opinion where one is asked for: before that, or behind the answer.
+    """Have the call written down by `finish`, with a second opinion: asked for before that, or behind the answer.
 
     `is_told`: the caller has all of the first answer, so that going away takes nothing from it.
     """
-    if asking is None or wire != TOLD:
+    if wire != TOLD:
         finish()
-        if asking is not None:
-            behind(asking)
+        behind(asking)
         return None
     try:
         second = await opinion(asking, deadline=deadline)
@@ -100,7 +99,7 @@ async def opinion(asking: Asking, *, deadline: float) -> Opinion | None:
         return None
     started_at, begun = datetime.now(UTC), time.perf_counter()
     try:
-        async with bulkhead(other.provider, asking.known.capacity).place():
+        async with bulkhead(other.provider, asking.known.capacity):
             asking.ledger.fall_back(other)
             limits = replace(asking.timeouts, total_s=left_s)
             brought = await attempt(adapter_for(other.kind), other, endpoint, request, limits)

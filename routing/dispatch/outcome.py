@@ -11,6 +11,7 @@ from uuid import UUID
 from routing.attempt import Tried
 from routing.terms.candidate import Candidate
 from routing.terms.fault import Fault
+from routing.terms.quick import quick
 from routing.terms.raw import Passed
 from routing.terms.record import AttemptRecord
 from routing.terms.request import Answer, Usage
@@ -21,6 +22,7 @@ _PASSED = frozenset({400, 404, 413, 415, 422})  # of a provider, told to the cal
 _OF_CREDENTIAL = frozenset({ErrorKind.AUTH, ErrorKind.PAYMENT})
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Begun:
     """The first content of a streamed call is here: who serves it, and how it came to that."""
@@ -39,6 +41,7 @@ class Begun:
     passed: Mapping[str, str] | None = None  # the provider's headers for the client; None: the stream is not relayed
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Result:
     """An answer, with all that a caller may want to know of how it came."""

@@ -16,7 +16,7 @@ from routing.doors.refusal import Refusal, refusal_of
 from routing.terms.event import Relayed, StreamStart
 from routing.terms.request import Ask
 from routing.terms.words import Scope, TaskKind
-from routing.wire.base import Wire
+from routing.wire.base import Asked, Stream, Wire
 
 
 async def converse(exchange: Exchange, wire: Wire, name: str) -> None:
@@ -71,29 +71,33 @@ async def _whole(exchange: Exchange, wire: Wire, heard: Heard, ask: Ask, caller:
 
 async def _stream(exchange: Exchange, wire: Wire, heard: Heard, ask: Ask, caller: Caller, facts: Facts) -> None:
     """Nothing is sent before the first content: what fails until then has a status of its own."""
-    stream, is_relayed = wire.Stream(), False
+    stream, begun, is_relayed = wire.Stream(), None, False
     async with aclosing(dispatch.stream(ask, heard.request, caller, facts)) as events:  # type: ignore[type-var]  # a generator
         try:
             async for event in events:
                 if isinstance(event, Relayed):
                     await exchange.write(event.data)
                 elif isinstance(event, Begun):
-                    is_relayed = event.passed is not None
+                    begun, is_relayed = event, event.passed is not None
                     await exchange.begin({**(event.passed or {}), **headers_of(event)})
-                    # Of a relayed stream only the error, if it comes to that, is ours.
-                    said = heard.told if is_relayed else heard.asked
-                    told = said.told(event.request_id.hex, _now())
-                    opening = stream.start(told, StreamStart(event.served_model, usage=event.usage))
-                    await exchange.write(b"" if is_relayed else opening)
+                    if not is_relayed:
+                        await exchange.write(_opening(stream, heard.asked, event))
                 elif isinstance(event, Result):
-                    await exchange.write(b"" if is_relayed else stream.end(event.answer))
+                    if not is_relayed:
+                        await exchange.write(stream.end(event.answer))
                 else:
                     await exchange.write(stream.feed(event))
         except Refused as refused:
-            if not exchange.has_begun:
+            if begun is None:
                 raise
+            if is_relayed:  # only its error is ours: to be told as if all of it had been
+                _opening(stream, heard.told, begun)
             await exchange.write(stream.error(refused.status, refused.code, refused.message))
     await exchange.end()
+
+
+def _opening(stream: Stream, asked: Asked, begun: Begun) -> bytes:
+    return stream.start(asked.told(begun.request_id.hex, _now()), StreamStart(begun.served_model, usage=begun.usage))
 
 
 def _now() -> int:

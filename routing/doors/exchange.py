@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -42,12 +41,16 @@ class Exchange:
         self._receive, self._send = receive, send
         self.headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
         self.query: bytes = scope.get("query_string", b"")
-        self._headers = {name.lower(): value for name, value in self.headers}
+        self._headers = {_told(name): value for name, value in self.headers}
 
     def header(self, name: str) -> str | None:
-        """As latin-1, which every byte string is."""
-        value = self._headers.get(_as_sent(name))
+        """By its name in lower case; as latin-1, which every byte string is."""
+        value = self._headers.get(name)
         return None if value is None else value.decode("latin-1").strip()
+
+    def says(self, names: frozenset[str]) -> bool:
+        """Whether any of these headers is there."""
+        return not names.isdisjoint(self._headers)
 
     async def caller(self, scope: Scope | None = None) -> Caller:
         """Whose key it is. Raises NoKey, NotAllowed or NotReady."""
@@ -57,15 +60,7 @@ class Exchange:
         """The JSON object that came. Raises Packed, Malformed and Gone."""
         if (self.header("content-encoding") or "identity").lower() != "identity":
             raise Packed("The body must be plain JSON: send it without a Content-Encoding.")
-        parts: list[bytes] = []
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise Gone
-            parts.append(message.get("body", b""))
-            if not message.get("more_body", False):
-                break
-        raw = b"".join(parts)
+        raw = await whole(self._receive)
         self.size = len(raw)
         try:
             return Body(raw)
@@ -108,40 +103,61 @@ class Exchange:
 
     async def _start(self, status: int, headers: Mapping[str, str]) -> None:
         self.has_begun = True
-        pairs = [(name.lower().encode("ascii"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+        pairs = [(_sent(name), value.encode("latin-1", "replace")) for name, value in headers.items()]
         pairs.append((b"x-content-type-options", b"nosniff"))
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> "Watched":
         """Within it the task is cancelled when the client goes away; that is the end of it, and no error."""
-        task, loop, gone = asyncio.current_task(), asyncio.get_running_loop(), False
-        watching: asyncio.Task[None] | None = None
-
-        async def watch() -> None:
-            nonlocal gone
-            while (await self._receive())["type"] != "http.disconnect":
-                pass
-            gone = True
-            if task is not None:
-                task.cancel()
-
-        def begin() -> None:
-            nonlocal watching
-            watching = loop.create_task(watch())
-
-        timer = loop.call_later(WATCH_AFTER_S, begin)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not gone:
-                raise
-        finally:
-            timer.cancel()
-            if watching is not None:
-                watching.cancel()
+        return Watched(self._receive)
 
 
-@lru_cache(256)
-def _as_sent(name: str) -> bytes:
-    return name.lower().encode("latin-1")
+class Watched:
+    """See `Exchange.watched`."""
+
+    __slots__ = ("_is_gone", "_receive", "_task", "_timer", "_watching")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._is_gone = False
+        self._watching: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        self._timer.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+        return self._is_gone and isinstance(error, asyncio.CancelledError)
+
+    def _begin(self) -> None:
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._is_gone = True
+        if self._task is not None:
+            self._task.cancel()
+
+
+async def whole(receive: Receive) -> bytes:
+    """The body that comes. Raises Gone."""
+    message = await receive()
+    if message["type"] != "http.disconnect" and not message.get("more_body", False):
+        return message.get("body", b"")  # type: ignore[no-any-return]  # ASGI says so
+    parts: list[bytes] = []
+    while True:
+        if message["type"] == "http.disconnect":
+            raise Gone
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+        message = await receive()
+
+
+# Names of headers as they come and as they are sent; most are the same few.
+_told = lru_cache(512)(lambda name: name.decode("latin-1").lower())
+_sent = lru_cache(512)(lambda name: name.lower().encode("ascii"))

@@ -15,11 +15,11 @@ class Heard:
 
     def __init__(self, exchange: Exchange, body: Body, wire: Wire, name: str) -> None:
         self._wire, self._body = wire, body
-        glanced = wire.glance(body.raw)
+        self._whole: Request | None = None
+        self.raw = raw = raw_of(exchange, body, name, read=self._read)
+        glanced = wire.glance(body.raw, raw)
         self.told: Asked = glanced or self.asked  # all that routing goes by
-        raw = raw_of(exchange, body, name, read=self._read if glanced else None)
-        self.request = replace(self.told.request, raw=raw)
-        self.raw = raw
+        self.request = glanced.request if glanced else self._read()
 
     @cached_property
     def asked(self) -> Asked:
@@ -27,4 +27,6 @@ class Heard:
         return self._wire.read(self._body.fields)
 
     def _read(self) -> Request:
-        return replace(self.asked.request, raw=self.raw)
+        if self._whole is None:
+            self._whole = replace(self.asked.request, raw=self.raw)
+        return self._whole

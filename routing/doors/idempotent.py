@@ -15,7 +15,7 @@ from routing import idempotency
 from routing.callers import NoKey, presented_key
 from routing.dispatch import keyed
 from routing.dispatch.keyed import Keyed, Verdict
-from routing.doors.exchange import Exchange, Receive, Send
+from routing.doors.exchange import Exchange, Gone, Receive, Send, whole
 from routing.doors.front import CONVERSATIONS
 from routing.doors.recording import Recording
 from routing.doors.refusal import Refusal, refusal_of
@@ -42,10 +42,6 @@ RUNNING_RETRY_S, AWAY_RETRY_S = 1, 5
 logger = logging.getLogger(__name__)
 
 
-class _Gone(Exception):
-    """The client went away before its request was whole."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Request:
     body: bytes
@@ -63,7 +59,7 @@ async def once(app: App, scope: Mapping[str, Any], receive: Receive, send: Send,
     try:
         request = await _read(exchange, receive)
         found = await in_thread(idempotency.take, request.claim)
-    except _Gone:
+    except Gone:
         return
     except Exception as error:  # noqa: BLE001 - told as the doors tell it; a defect is logged there
         await _refuse(exchange, _refusal_of(error), native)
@@ -84,7 +80,7 @@ async def _read(exchange: Exchange, receive: Receive) -> _Request:
     """Raises as Exchange.caller does, and ValueError for a header that is no key."""
     caller, key = await exchange.caller(Scope.DISPATCH), presented_key(exchange.header) or ""
     word = _word(exchange)
-    body = await _whole(receive)
+    body = await whole(receive)
     vault = Vault(key)
     owner = await in_thread(idempotency.this_process)
     now = datetime.now(UTC)
@@ -109,17 +105,6 @@ def _asked(exchange: Exchange, body: bytes) -> Iterator[bytes]:
     for wanted in DECIDING:
         yield b",".join(value for name, value in exchange.headers if name.lower() == wanted)
     yield body
-
-
-async def _whole(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(parts)
 
 
 async def _run(app: App, scope: Mapping[str, Any], send: Send, request: _Request) -> None:

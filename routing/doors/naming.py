@@ -10,12 +10,16 @@ from routing.policy import resolve
 from routing.policy.resolve import AUTO, TASK
 from routing.policy.table import Table
 from routing.snapshot import Snapshot
+from routing.terms.quick import quick
 from routing.terms.request import Ask
 from routing.terms.words import ClientMode
 from routing.wire.base import Asked
 
 # Where clients carry a session of their own: Cortex's own header, Claude Code's, Codex's.
 SESSION_HEADERS = ("x-cortex-session", "x-claude-code-session-id", "session-id", "thread-id")
+_WISHES = ("x-cortex-override", "x-cortex-task", "x-cortex-project")
+_SWITCHES = ("x-cortex-background", "x-cortex-second-opinion")
+_SAID = frozenset((*SESSION_HEADERS, *_WISHES, *_SWITCHES))
 
 
 def meant(
@@ -25,13 +29,14 @@ def meant(
 
     `brings`: the client has sent a credential of its own provider beside its key.
     """
-    headers = tuple(exchange.header(name) for name in ("x-cortex-override", "x-cortex-task", "x-cortex-project"))
-    words = (caller.sha256 or caller, asked.model, *headers)
-    meaning = known.remembered(words, lambda: _meaning(known.table, asked.model, caller, *headers))
+    says = exchange.says(_SAID)  # most calls have none of all these
+    override, task, project = (exchange.header(name) for name in _WISHES) if says else (None, None, None)
+    words = (caller.sha256 or caller, asked.model, override, task, project)
+    meaning = known.remembered(words, lambda: _meaning(known.table, asked.model, caller, override, task, project))
     ask = Ask(
         task_type=meaning.task_type or caller.default_task_type or "",
         project=meaning.project,
-        background=_is_on(exchange, "x-cortex-background"),
+        background=says and _is_on(exchange, _SWITCHES[0]),
         override=meaning.model,
         fallback="none" if meaning.is_observed else "route",
         is_observed=meaning.is_observed,
@@ -46,15 +51,16 @@ def meant(
         scopes=caller.budgets,
     )
     facts = Facts(
-        session=_session(exchange, asked),
+        session=_session(exchange, asked) if says or asked.session else "",
         requested_model=asked.model,
         wire=wire,
-        second_opinion=_is_on(exchange, "x-cortex-second-opinion"),
+        second_opinion=says and _is_on(exchange, _SWITCHES[1]),
         would_route=_would_route(known, ask) if meaning.is_observed and meaning.task_type else "",
     )
     return ask, facts
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class _Meaning:
     """What the words of a call mean while the table stands."""

@@ -8,15 +8,15 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
-from routing.clients import DEFAULT_SCOPES
 from routing.credentials import Given
 from routing.dispatch.asked import Wish
+from routing.forms.client import ClientKeyForm
 from routing.forms.route import RouteForm
 from routing.inventory import Entry
 from routing.models import Project, TaskType
 from routing.records import Filters
 from routing.terms.secret import Secret
-from routing.terms.words import Role, Scope, Status
+from routing.terms.words import Role, Status
 
 __all__ = [
     "SINCE",
@@ -133,23 +133,11 @@ class ExplainForm(forms.Form):
         )
 
 
-class KeyForm(forms.Form):
+class KeyForm(ClientKeyForm):
     """A new key, of a client that is there or is made with it."""
 
     client = forms.CharField(max_length=120, help_text="Lower case; a client of this name gets another key.")
     project = forms.CharField(required=False, max_length=120)
-    scopes = forms.MultipleChoiceField(
-        label="It may",
-        choices=[(each, each) for each in Scope],
-        initial=list(DEFAULT_SCOPES),
-        widget=forms.CheckboxSelectMultiple,
-    )
-    budget_usd = forms.DecimalField(
-        label="Monthly limit, USD", required=False, min_value=0, max_digits=20, decimal_places=10
-    )
-
-    def clean_scopes(self) -> list[Scope]:
-        return [Scope(each) for each in self.cleaned_data["scopes"]]
 
 
 class CatalogueFilter(forms.Form):

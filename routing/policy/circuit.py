@@ -7,6 +7,7 @@ row up to the route's `cooldown_s`; then one probe may go, over all workers, and
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from routing.terms.quick import quick
 from routing.terms.words import CircuitState
 
 IN_A_ROW = 5
@@ -18,6 +19,7 @@ JITTER = 0.1  # of the rest, so that the probes of many circuits do not meet
 Second = tuple[int, int, int]  # (second since 1970, calls, failures)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Circuit:
     state: CircuitState = CircuitState.CLOSED

@@ -34,7 +34,7 @@ async def _asked(endpoint: Endpoint, raw: Raw, path: str, timeouts: Timeouts, bo
     target = f"{to.path}{path}{f'?{raw.query}' if raw.query else ''}"
     head = head_of(target, to.named, headers_of(raw, endpoint), len(body), method)
     until = asyncio.get_running_loop().time() + timeouts.first_token_s
-    response = await (await connection(endpoint, to, timeouts.connect_s)).ask(head, body, until)
+    response = await (await connection(to, endpoint.address, timeouts.connect_s)).ask(head, body, until)
     try:
         text = (await read_body(response, timeouts.idle_s)).decode("utf-8", "surrogateescape")
     finally:

@@ -66,8 +66,8 @@ def first_byte_s(timeouts: Timeouts, max_tokens: int | None) -> float:
 
 def count(part: Any, name: str) -> int:
     """The number of that name in a part of an answer; 0 where there is none."""
-    value = part.get(name) if isinstance(part, dict) else None
-    return min(value, MAX_COUNT) if isinstance(value, int) and value > 0 else 0
+    value = part.get(name) if type(part) is dict else None
+    return min(value, MAX_COUNT) if value is not None and isinstance(value, int) and value > 0 else 0
 
 
 async def post(

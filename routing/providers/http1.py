@@ -25,6 +25,10 @@ class Broken(ConnectionError):
     """The connection ended, or what came over it is no HTTP."""
 
 
+class Unpackable(Broken):
+    """The answer is not packed as its head says."""
+
+
 class Response:
     """The head of an answer, and its body by `some` until b"". One reader. All that is known of one exchange, and gone with it."""
 
@@ -82,9 +86,9 @@ class Response:
         try:
             unpacked = self._unpack.decompress(data, PAUSE_BYTES)  # a small packet may unpack to anything
         except zlib.error:
-            raise Broken("the packed answer cannot be unpacked") from None
+            raise Unpackable("the packed answer cannot be unpacked") from None
         if self._unpack.unused_data:
-            raise Broken("more came than the packed answer")
+            raise Unpackable("more came than the packed answer")
         if rest := self._unpack.unconsumed_tail:
             self._chunks.append(rest)
             self._waiting_bytes = len(rest)

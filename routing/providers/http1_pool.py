@@ -1,6 +1,10 @@
-"""The relay's connections, kept per event loop and upstream. As `pool`: nothing queues here, nothing from the environment."""
+"""Connections to providers, kept per event loop and upstream. Nothing queues for one, nothing is read from the environment.
+
+Connections belong to the loop that made them, so each loop has its own; `close_all` closes the running loop's.
+"""
 
 import asyncio
+import ssl
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -8,12 +12,13 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from routing.providers.base import Endpoint
+import httpx2
+
 from routing.providers.http1 import Connection
-from routing.providers.pool import MAX_UPSTREAMS, tls
 
 KEEP_ALIVE_S = 15.0  # as the SDKs' connections
 MAX_IDLE = 64  # of one upstream; dispatch limits how many are in use
+MAX_UPSTREAMS = 64  # a name whose address rotates is an upstream for each; the longest unused goes first
 
 
 class NoConnection(ConnectionError):
@@ -93,15 +98,15 @@ def upstream(base_url: str) -> Upstream:
     return Upstream(host, parts.port or (443 if is_tls else 80), is_tls, named, path)
 
 
-async def connection(endpoint: Endpoint, to: Upstream, connect_s: float) -> Connection:
-    """A free connection to the endpoint's upstream. Raises NoConnection and TimeoutError."""
+async def connection(to: Upstream, address: str | None, connect_s: float) -> Connection:
+    """A free connection to the upstream, at its checked address. Raises NoConnection."""
     loop = asyncio.get_running_loop()
     pools = _by_loop.get(loop)
     if pools is None:
         for ended in [each for each in _by_loop if each.is_closed()]:  # its connections hold it, so it would never go
             del _by_loop[ended]
         pools = _by_loop[loop] = OrderedDict()
-    key = to, endpoint.address
+    key = to, address
     kept = pools.get(key)
     if kept is None:
         kept = pools[key] = _Kept(loop)
@@ -109,7 +114,7 @@ async def connection(endpoint: Endpoint, to: Upstream, connect_s: float) -> Conn
             pools.popitem(last=False)[1].drop()
     else:
         pools.move_to_end(key)
-    return kept.take() or await _opened(loop, to, endpoint.address, connect_s, kept)
+    return kept.take() or await _opened(loop, to, address, connect_s, kept)
 
 
 async def _opened(
@@ -131,6 +136,19 @@ async def _opened(
         words = error.strerror or str(error) or f"{to.host}:{to.port} closed the connection"
         raise NoConnection(words) from error
     return made
+
+
+def drop(to: Upstream, address: str | None) -> None:
+    """Close the running loop's idle connections to the upstream; one in use ends with its exchange."""
+    kept = _by_loop.get(asyncio.get_running_loop(), _Pools()).pop((to, address), None)
+    if kept is not None:
+        kept.drop()
+
+
+@lru_cache(1)
+def tls() -> ssl.SSLContext:
+    """One context for all: to load the certificates takes some 20 ms."""
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 async def close_all() -> None:

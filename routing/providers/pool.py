@@ -1,30 +1,26 @@
-"""HTTP clients for the SDKs, kept per event loop: connections are shared by everyone who speaks to one upstream.
+"""HTTP clients for the SDKs, kept per event loop; their connections are `http1_pool`'s, shared by everyone who speaks to one upstream.
 
 What the SDKs would do on their own and must not here: retry, follow redirects, read proxies, keys and headers from the environment,
 log prompts. Connections belong to the loop that made them, so each loop has its own; `close_all` closes the running loop's.
 """
 
 import asyncio
-import ssl
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
-import httpcore2
 import httpx2
 
 from routing.providers.base import Endpoint
+from routing.providers.http1_pool import MAX_UPSTREAMS
+from routing.providers.transport import Transport
 
 Client = TypeVar("Client")
 
-MAX_UPSTREAMS = 64  # a name whose address rotates is an upstream for each; the longest unused goes first
 MAX_SDK_CLIENTS = 256  # each is a key and some headers; the oldest go first
-# Nothing queues for a connection here: how many calls one provider may have is dispatch's to limit, per provider.
-LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=15)
 
 
 @dataclass(slots=True)
@@ -80,49 +76,9 @@ async def close_all() -> None:
 def http_client(address: str | None) -> httpx2.AsyncClient:
     """A client of its own, which speaks to the checked address alone; the caller closes it."""
     return httpx2.AsyncClient(
-        transport=_Transport(address),
+        transport=Transport(address),
         trust_env=False,
         follow_redirects=False,
         # Credentials share these connections; a cookie of one must not travel with another.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     )
-
-
-@lru_cache(1)
-def tls() -> ssl.SSLContext:
-    """One context for all: to load the certificates takes some 20 ms."""
-    return httpx2.create_ssl_context(trust_env=False)
-
-
-class _Transport(httpx2.AsyncHTTPTransport):
-    def __init__(self, address: str | None) -> None:
-        super().__init__(verify=tls(), trust_env=False, limits=LIMITS, retries=0)
-        if address is not None:
-            self._pool = httpcore2.AsyncConnectionPool(
-                ssl_context=tls(),
-                max_connections=LIMITS.max_connections,
-                max_keepalive_connections=LIMITS.max_keepalive_connections,
-                keepalive_expiry=LIMITS.keepalive_expiry,
-                retries=0,
-                network_backend=_Pinned(address),
-            )
-
-
-class _Pinned(httpcore2.AsyncNetworkBackend):
-    """Connects to the checked address whatever the name resolves to by now. Host header and TLS keep the name."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._backend = httpcore2.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore2's
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        return await self._backend.connect_tcp(
-            self._address, port, timeout=timeout, local_address=local_address, socket_options=socket_options
-        )

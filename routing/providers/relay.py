@@ -6,7 +6,6 @@ them; a tool call's arguments are the client's to parse. Options read: `headers`
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -38,22 +37,26 @@ class Relay:
 
     async def complete(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> Answer:
         raw, wait_s = _raw(request), first_byte_s(timeouts, request.max_tokens)
-        async with _open(endpoint, raw, timeouts, wait_s) as response:
+        response = await _opened(endpoint, raw, timeouts, wait_s)
+        try:
             body = await read_body(response, timeouts.idle_s)
-            reading = READINGS[raw.wire]()
-            _read_whole(reading, endpoint, raw, response, body)
-            return _answer(reading, raw, response, Passed(response.status, told(response.headers), body))
+        finally:
+            response.close()
+        reading = READINGS[raw.wire]()
+        _read_whole(reading, endpoint, raw, response, body)
+        return _answer(reading, raw, response, Passed(response.status, told(response.headers), body))
 
     async def stream(self, endpoint: Endpoint, request: Request, timeouts: Timeouts) -> AsyncIterator[Heard]:
         raw, loop = _raw(request), asyncio.get_running_loop()
         first_by = loop.time() + timeouts.first_token_s
-        reading = READINGS[raw.wire]()
-        async with _open(endpoint, raw, timeouts, timeouts.first_token_s) as response:
+        reading, adds = READINGS[raw.wire](), adds_usage(raw, endpoint)
+        response = await _opened(endpoint, raw, timeouts, timeouts.first_token_s, adds=adds)
+        try:
 
             def fault_of(data: bytes) -> Fault:
                 return _fault(endpoint, raw, response, data)
 
-            scan = Scan(reading, fault_of, drops_usage=adds_usage(raw, endpoint))
+            scan = Scan(reading, fault_of, drops_usage=adds)
             has_started = is_over = False
             told_usage = reading.usage
             while not is_over:
@@ -68,11 +71,13 @@ class Relay:
                     yield StreamStart(reading.model, _id(reading, response), reading.usage, told(response.headers))
                 if relayed is not None:
                     yield relayed
-                if reading.usage is not told_usage and reading.usage is not None:
+                if reading.usage is not told_usage and reading.usage is not None and not is_over:
                     told_usage = reading.usage
                     yield UsageTold(told_usage)
             await _emptied(response)
             yield StreamEnd(_answer(reading, raw, response))
+        finally:
+            response.close()
 
     def thinking_control(self, endpoint: Endpoint, request: Request) -> str:
         return "as the client asked" if request.thinking_budget or request.effort or request.thinks else ""
@@ -84,23 +89,22 @@ def _raw(request: Request) -> Raw:
     return request.raw
 
 
-@asynccontextmanager
-async def _open(endpoint: Endpoint, raw: Raw, timeouts: Timeouts, wait_s: float) -> AsyncIterator[Response]:
-    """The 2xx answer to the relayed request, its body unread; Failed for any other. What is left of it when the block is left is given up."""
+async def _opened(endpoint: Endpoint, raw: Raw, timeouts: Timeouts, wait_s: float, *, adds: bool = False) -> Response:
+    """The 2xx answer to the relayed request, its body unread, to be closed; Failed for any other. `adds`: see `body_of`."""
     until = asyncio.get_running_loop().time() + wait_s
     try:
-        body, to = body_of(raw, endpoint), upstream_of(endpoint)
+        body, to = body_of(raw, endpoint, adds=adds), upstream_of(endpoint)
         head = head_of(_target(to, raw), to.named, headers_of(raw, endpoint), len(body))
-        connected = await connection(endpoint, to, timeouts.connect_s)
+        connected = await connection(to, endpoint.address, timeouts.connect_s)
         response = await connected.ask(head, body, until)
     except Failed:
         raise
     except Exception as error:  # noqa: BLE001 - the network's, ssl's, ValueErrors of names and addresses
         raise Failed(transport_fault(error, secrets_of(raw, endpoint))) from None
+    if 200 <= response.status < 300:
+        return response
     try:
-        if not 200 <= response.status < 300:
-            raise Failed(_fault(endpoint, raw, response, await read_body(response, timeouts.idle_s)))
-        yield response
+        raise Failed(_fault(endpoint, raw, response, await read_body(response, timeouts.idle_s)))
     finally:
         response.close()
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from routing.providers.base import Endpoint
@@ -11,10 +12,10 @@ USAGE = {"include_usage": True}
 MOST = ("max_tokens", "max_completion_tokens", "max_output_tokens")  # as each wire says how much may be written
 
 
-def body_of(raw: Raw, endpoint: Endpoint) -> bytes:
-    """The bytes to send: the client's, with the changed values cut in."""
+def body_of(raw: Raw, endpoint: Endpoint, *, adds: bool = False) -> bytes:
+    """The bytes to send: the client's, with the changed values cut in. `adds`: whether it `adds_usage`."""
     changes: dict[str, Any] = {"model": endpoint.upstream_id}
-    if adds_usage(raw, endpoint):
+    if adds:
         options = raw.get("stream_options")
         changes["stream_options"] = {**(options if isinstance(options, Mapping) else {}), **USAGE}
     most = endpoint.max_output_tokens
@@ -34,10 +35,16 @@ def adds_usage(raw: Raw, endpoint: Endpoint) -> bool:
     return not (isinstance(options, Mapping) and options.get("include_usage"))
 
 
+_as_json = lru_cache(1024)(lambda name: json.dumps(name).encode())  # of upstream ids
+
+
 def _cut_in(body: bytes, spans: Mapping[str, tuple[int, int]], changes: Mapping[str, Any]) -> bytes | None:
     """The body with these values in the places of the old ones, new fields at the end; None where that cannot be done."""
     if "model" not in spans:
         return None
+    if len(changes) == 1:
+        begin, end = spans["model"]
+        return b"%b%b%b" % (body[:begin], _as_json(changes["model"]), body[end:])
     places = sorted((*spans[name], json.dumps(value).encode()) for name, value in changes.items() if name in spans)
     added = {name: value for name, value in changes.items() if name not in spans}
     parts, at = [], 0

@@ -1,6 +1,7 @@
 """Which headers go on, both ways, and what stands in the place of the client's credential."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from routing.providers.base import Endpoint
 from routing.terms.raw import Raw
@@ -29,26 +30,31 @@ _UNTOLD = frozenset({"openai-organization", "openai-project"})  # whose key it i
 
 def passed_on(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
     """A client's headers that may go to a provider, without any credential. Those that are no UTF-8 stay behind."""
-    kept, dropped = [], set(_DROPPED)
+    kept, dropped = [], set[str]()  # by the connection's own word
     for raw_name, value in headers:
         if raw_name.lower() == b"connection":
             dropped |= {each.strip().lower() for each in value.decode("latin-1").split(",")}
-    for raw_name, value in headers:
-        name = raw_name.decode("latin-1").lower()
-        if name in dropped or name in CREDENTIALS or name.startswith(_DROPPED_PREFIXES):
-            continue
-        try:
-            kept.append((name, value.decode()))
-        except UnicodeDecodeError:
-            continue
-    return tuple(kept)
+        name = _onward(raw_name)
+        if name:
+            try:
+                kept.append((name, value.decode()))
+            except UnicodeDecodeError:
+                continue
+    return tuple(each for each in kept if each[0] not in dropped) if dropped else tuple(kept)
+
+
+@lru_cache(512)  # programs send the same few
+def _onward(raw_name: bytes) -> str:
+    """The name of a header that may go on; "" of one that may not."""
+    name = raw_name.decode("latin-1").lower()
+    return "" if name in _DROPPED or name in CREDENTIALS or name.startswith(_DROPPED_PREFIXES) else name
 
 
 def headers_of(raw: Raw, endpoint: Endpoint) -> list[tuple[str, str]]:
     """The headers of a relayed request. The row's own replace the client's."""
-    of_row = {name.lower(): str(value) for name, value in endpoint.options.get("headers", {}).items()}
     is_callers = endpoint.credential_kind is CredentialKind.CALLER
     own = [(name, secret.reveal()) for name, secret in raw.credential] if is_callers else _credential(endpoint)
+    of_row = {name.lower(): str(value) for name, value in endpoint.options.get("headers", {}).items()}
     credential = [(name, value) for name, value in own if name not in of_row]
     kept = [
         (name, value) for name, value in raw.headers if name not in of_row and (is_callers or name not in _ACCOUNTS)
@@ -73,12 +79,14 @@ def secrets_of(raw: Raw, endpoint: Endpoint) -> list[Secret]:
 
 def told(headers: Mapping[str, str]) -> dict[str, str]:
     """A provider's headers that the client gets."""
-    kept = {}
-    for name, value in headers.items():
-        name = name.lower()
-        if name not in _UNTOLD and (name in _TOLD or name.startswith(_TOLD_PREFIXES)):
-            kept[name] = value
-    return kept
+    return {name: value for each, value in headers.items() if (name := _back(each))}
+
+
+@lru_cache(512)
+def _back(name: str) -> str:
+    """The name of a provider's header that the client gets; "" of another."""
+    name = name.lower()
+    return name if name not in _UNTOLD and (name in _TOLD or name.startswith(_TOLD_PREFIXES)) else ""
 
 
 def _credential(endpoint: Endpoint) -> list[tuple[str, str]]:

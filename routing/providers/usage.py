@@ -13,6 +13,7 @@ from routing.terms.request import Usage
 from routing.terms.words import STANDARD_TIERS
 
 TIER_CHARS = 24  # as a row keeps of it
+_PLAIN = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})  # all that many servers tell
 
 
 def tier_of(told: Any) -> str:
@@ -57,6 +58,8 @@ def chat_usage(usage: Any, service_tier: Any = None) -> Usage | None:
         return None
     prompt, completion = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
     written = max(completion, count(usage, "total_tokens") - prompt)
+    if usage.keys() <= _PLAIN:
+        return Usage(prompt, written, reasoning_tokens=written - completion, service_tier=tier_of(service_tier))
     details = usage.get("prompt_tokens_details")
     # OpenAI's name, DeepSeek's, Moonshot's
     cached = count(details, "cached_tokens") or count(usage, "prompt_cache_hit_tokens") or count(usage, "cached_tokens")

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from routing.terms.quick import quick
 from routing.terms.words import CredentialKind, ProviderKind, Role, SkipReason
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Candidate:
     provider: str  # slug
@@ -23,6 +25,7 @@ class Candidate:
         return f"{self.provider}:{self.model}"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Skipped:
     provider: str

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from routing.terms.quick import quick
 from routing.terms.request import Answer, Usage
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class StreamStart:
     served_model: str  # as the provider names it
@@ -18,11 +20,13 @@ class StreamStart:
     passed: Mapping[str, str] | None = None  # headers to hand on with a relayed stream; None: this one is not relayed
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TextDelta:
     text: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ThinkingDelta:
     text: str
@@ -31,6 +35,7 @@ class ThinkingDelta:
     )
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
     """A piece of one tool call. `id` and `name` stand in the first piece of their index only."""
@@ -41,6 +46,7 @@ class ToolCallDelta:
     name: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Relayed:
     """Whole events of the provider's own stream, for a client that speaks its wire: to be handed on as they are."""
@@ -49,6 +55,7 @@ class Relayed:
     written: int  # characters of content in them, roughly
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class UsageTold:
     """What the provider says in the middle of a stream that it comes to so far. Kept for the case that nothing more comes."""
@@ -56,6 +63,7 @@ class UsageTold:
     usage: Usage
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
     """The stream ended as the wire says it must; `answer` is what the deltas add up to. Without it a stream is truncated."""

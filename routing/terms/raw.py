@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from routing.terms.quick import quick
 from routing.terms.secret import Secret
 from routing.terms.words import ProviderKind
 
@@ -34,6 +35,7 @@ def decoded(text: bytes) -> Any:
         return json.loads(text)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Raw:
     """A request as the client wrote it. Lives in memory only; nothing writes it down."""
@@ -46,7 +48,7 @@ class Raw:
     parsed: Callable[[], Mapping[str, Any]] = field(repr=False)  # the whole body; what a relay seldom needs
     read: Callable[[], "Request"] | None = field(
         default=None, repr=False
-    )  # the same in our own form, where it has not been read yet; raises what the wire raises
+    )  # the same in our own form, read when it is asked for; raises what the wire raises
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # that may be passed on; names in lower case
     query: str = ""
     credential: tuple[tuple[str, Secret], ...] = ()  # headers with the client's own, for its vendor's provider alone
@@ -59,6 +61,7 @@ class Raw:
         return None if place is None else decoded(self.body[place[0] : place[1]])
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Passed:
     """A provider's answer or error in the client's own wire, as it came."""

@@ -8,10 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from routing.terms.quick import quick
 from routing.terms.request import Usage
 from routing.terms.words import CredentialKind, ErrorKind, Role, Status
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Intent:
     """All that is known of a call before its first attempt."""
@@ -47,6 +49,7 @@ class Intent:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
     attempt: int  # 1, 2, …
@@ -79,6 +82,7 @@ class AttemptRecord:
     stored: str = ""  # which answer its provider keeps, by terms.ids.stored_name; "": none
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Outcome:
     id: UUID

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from routing.terms.candidate import Kept, Pin
+from routing.terms.quick import quick
 from routing.terms.raw import Passed, Raw
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Ask:
     """The routing facts of a call: all that `policy.plan` may look at. It never holds a prompt.
@@ -36,6 +38,7 @@ class Ask:
     scopes: frozenset[str] = frozenset()  # budgets that pay besides task, project, provider: "client:ci", "key:ck_ab12"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Message:
     role: Literal["user", "assistant", "tool", "system"]  # system: said in the middle of a conversation; always text
@@ -43,6 +46,7 @@ class Message:
     # the parts are Anthropic's blocks; adapters translate, and each drops the thinking that another provider wrote
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Tool:
     name: str
@@ -70,6 +74,7 @@ class JsonFormat:
     strict: bool = True  # False: the schema is a wish
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Request:
     """The prompt as an adapter gets it. Lives in memory only; nothing writes it down."""
@@ -95,6 +100,7 @@ class Request:
         return self.raw.read() if self.raw is not None and self.raw.read is not None else self
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Seconds. `first_token_s` also bounds the wait for a non-streamed answer's headers where the wire tells them apart."""
@@ -105,6 +111,7 @@ class Timeouts:
     total_s: float = 600.0
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens, normalised: `input_tokens` is everything read, cached parts included; `output_tokens` all that was written, reasoning included.
@@ -124,6 +131,7 @@ class Usage:
     estimated: bool = False  # some of it was never told: of a stream that broke off
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ToolCall:
     id: str
@@ -131,6 +139,7 @@ class ToolCall:
     arguments: Mapping[str, Any]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Answer:
     output: str

@@ -36,6 +36,7 @@ def create_key(request: HttpRequest) -> HttpResponse:
             scopes=data["scopes"],
             project=data["project"] or None,
             budget_usd=data["budget_usd"],
+            expires_at=data["expires_at"],
             maker=maker if isinstance(maker, User) else None,
         )
     except clients.Refused as error:

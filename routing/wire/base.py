@@ -6,6 +6,8 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from routing.terms.event import StreamStart, TextDelta, ThinkingDelta, ToolCallDelta
+from routing.terms.quick import quick
+from routing.terms.raw import Raw
 from routing.terms.request import Answer, Request
 
 # What a translated request carries to any provider. A need beyond these is met by a provider of the same wire alone.
@@ -56,6 +58,7 @@ class Told:
     echo: Mapping[str, Any] = field(default_factory=dict)  # fields of the request that the wire's answer repeats
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A body, read."""
@@ -94,8 +97,8 @@ class Stream(Protocol):
 class Wire(Protocol):
     """A wire is a module with these."""
 
-    def glance(self, body: bytes) -> Asked | None:
-        """What `read` would say of the body, its request without the conversation; None where only a reading can tell."""
+    def glance(self, body: bytes, raw: Raw | None = None) -> Asked | None:
+        """What `read` would say of the body, its request with `raw` in place of the conversation; None where only a reading can tell."""
 
     def read(self, body: Mapping[str, Any]) -> Asked:
         """What the body asks for. Raises Unreadable."""

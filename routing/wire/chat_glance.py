@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct
 
+from routing.terms.raw import Raw
 from routing.terms.request import Request
 from routing.wire.base import Asked
 from routing.wire.glancing import Given, Name, Part, Tokens, Tool, decoded, decoder
@@ -38,7 +39,7 @@ _CHAT = decoder(
 )
 
 
-def glance(body: bytes) -> Asked | None:
+def glance(body: bytes, raw: Raw | None = None) -> Asked | None:
     """A body of Chat Completions."""
     found = decoded(_CHAT, body)
     if found is None:
@@ -65,7 +66,7 @@ def glance(body: bytes) -> Asked | None:
     most = found.max_tokens if found.max_completion_tokens is None else found.max_completion_tokens
     return Asked(
         model=found.model,
-        request=Request((), max_tokens=most, effort=effort),
+        request=Request((), raw=raw, max_tokens=most, effort=effort),
         stream=bool(found.stream),
         needs=frozenset(needs),
         include_usage=bool(found.stream_options and found.stream_options.include_usage),

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from routing.terms.raw import Raw
 from routing.terms.request import Request
 from routing.wire.base import Asked
 from routing.wire.fields import MAX_TOKENS
@@ -53,7 +54,7 @@ _MESSAGES = decoder(
 )
 
 
-def glance(body: bytes) -> Asked | None:
+def glance(body: bytes, raw: Raw | None = None) -> Asked | None:
     """A body of Messages."""
     found = decoded(_MESSAGES, body)
     if found is None:
@@ -81,7 +82,7 @@ def glance(body: bytes) -> Asked | None:
         return None
     return Asked(
         model=found.model,
-        request=Request((), max_tokens=found.max_tokens, thinking_budget=budget, thinks=thinks),
+        request=Request((), raw=raw, max_tokens=found.max_tokens, thinking_budget=budget, thinks=thinks),
         stream=bool(found.stream),
         needs=frozenset(needs),
         session=session_of(value_of(found.metadata)),

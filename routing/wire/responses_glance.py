@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct
 
+from routing.terms.raw import Raw
 from routing.terms.request import Request
 from routing.wire.base import Asked
 from routing.wire.glancing import Given, Name, Part, Tokens, decoded, decoder, is_text, value_of
@@ -52,7 +53,7 @@ _RESPONSES = decoder(
 )
 
 
-def glance(body: bytes) -> Asked | None:
+def glance(body: bytes, raw: Raw | None = None) -> Asked | None:
     """A body of Responses."""
     found = decoded(_RESPONSES, body)
     if found is None or found.store or (found.include and "message.output_text.logprobs" in found.include):
@@ -79,7 +80,7 @@ def glance(body: bytes) -> Asked | None:
     session = told.get("session_id") if isinstance(told, dict) else None
     return Asked(
         model=found.model,
-        request=Request((), max_tokens=found.max_output_tokens, effort=effort),
+        request=Request((), raw=raw, max_tokens=found.max_output_tokens, effort=effort),
         stream=bool(found.stream),
         needs=frozenset(needs),
         session=session if isinstance(session, str) else "",

@@ -18,7 +18,7 @@ class Guest:
         self.task = asyncio.create_task(self._stay(there))
 
     async def _stay(self, there: Bulkhead) -> None:
-        async with there.place():
+        async with there:
             self.is_in = True
             await self.leave.wait()
 
@@ -99,7 +99,7 @@ async def test_another_capacity_holds_at_once_for_those_who_wait_too() -> None:
 
 async def test_one_providers_places_are_nothing_to_another() -> None:
     (full,) = await guests(bulkhead("openai", ONE), 1)
-    async with bulkhead("anthropic", ONE).place():
+    async with bulkhead("anthropic", ONE):
         with pytest.raises(Busy):
             await bulkhead("openai", ONE).enter()
     await end(full)

@@ -495,7 +495,7 @@ def test_no_part_of_it_is_in_logs_rows_dump_or_audit(server: TokenServer, caplog
     dump = json.dumps([document_rows.dump(), rows], default=plainly)
     seen = caplog.text + dump + repr(access()) + repr(snapshot.current()) + repr(Given(Secret("refresh-canary")))
     assert "canary" not in seen
-    assert len(caplog.text) > 1000  # something was logged at all
+    assert "far/main" in caplog.text  # something was logged at all
 
 
 def plainly(value: object) -> str:

@@ -61,7 +61,7 @@ class Server:
     upset: list[BaseException] = field(default_factory=list)  # what a play did not expect
 
     async def free(self, connect_s: float = ROOMY_S, **changes: object) -> Connection:
-        return await connection(self.endpoint(**changes), upstream(self.base_url), connect_s)
+        return await connection(upstream(self.base_url), self.endpoint(**changes).address, connect_s)
 
     async def ask(self, body: bytes = b"{}", until_s: float = ROOMY_S, **changes: object) -> Response:
         """The head of the answer over a kept or a new connection."""

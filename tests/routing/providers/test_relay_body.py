@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from routing.providers.base import Endpoint
-from routing.providers.relay_body import body_of
+from routing.providers.relay_body import adds_usage, body_of
 from routing.terms.raw import Raw
 from routing.terms.words import ProviderKind
 from routing.wire.body import Body
@@ -15,7 +15,8 @@ from routing.wire.body import Body
 def sent(text: str, wire: str = "openai_chat", **more: Any) -> str:
     body = Body(text.encode())
     endpoint = Endpoint(ProviderKind.OPENAI, "openai", 'gpt-6 "sol"', **more)
-    return body_of(Raw(wire, body.raw, body.spans, lambda: body.fields), endpoint).decode()
+    raw = Raw(wire, body.raw, body.spans, lambda: body.fields)
+    return body_of(raw, endpoint, adds=adds_usage(raw, endpoint)).decode()
 
 
 @pytest.mark.parametrize(
