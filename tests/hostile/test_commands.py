@@ -149,6 +149,13 @@ LINES = [
     "spool nonsense",
     "audit",
     "audit nonsense",
+    "backup",
+    "backup /nowhere/backup.zip",
+    "backup /etc/passwd",
+    "restore",
+    "restore /nowhere",
+    "restore /etc/passwd",
+    "restore /etc",
 ]
 
 
