@@ -56,6 +56,12 @@ def remembered(name: Hashable, make: Callable[[], Made]) -> Made:
     return copy.deepcopy(known.made)
 
 
+def forget() -> None:
+    """Make every world anew: in a database of its own, whose identities count from one, a copy's rows would stand in the way of the next."""
+    _worlds.clear()
+    _states.clear()
+
+
 def _filled() -> list[str]:
     """The tables that hold a row, but for ALWAYS_THERE."""
     with connection.cursor() as cursor:

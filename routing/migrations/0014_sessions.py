@@ -1,6 +1,6 @@
 """With which model a session began, and which answers a provider keeps.
 
-Columns with a constant default, and indexes of rows that are yet to come: nothing is rewritten, however long the history.
+Columns with a constant default: nothing is rewritten, however long the history. Their indexes are built in 0016.
 """
 
 from django.db import migrations, models
@@ -8,10 +8,8 @@ from django.db import migrations, models
 COLUMNS = """
 ALTER TABLE routing_call ADD COLUMN context varchar(200) NOT NULL DEFAULT '';
 ALTER TABLE routing_attempt ADD COLUMN stored varchar(32) NOT NULL DEFAULT '';
-CREATE INDEX attempt_stored ON routing_attempt (stored) WHERE stored <> '';
 """
 UNDO = """
-DROP INDEX attempt_stored;
 ALTER TABLE routing_attempt DROP COLUMN stored;
 ALTER TABLE routing_call DROP COLUMN context;
 """
@@ -31,8 +29,4 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField("workitem", "scope", models.CharField(blank=True, db_default="", max_length=330)),
         migrations.AddField("workitem", "seen_at", models.DateTimeField(blank=True, null=True)),
-        migrations.AddIndex(
-            "workitem",
-            models.Index(fields=["seen_at"], name="item_seen", condition=models.Q(seen_at__isnull=False)),
-        ),
     ]
