@@ -92,7 +92,7 @@ async def cpu_us(call: Call, base_url: str, path: str, body: bytes) -> float:
 
 def http1() -> Call:
     from routing.providers.base import Endpoint
-    from routing.providers.http1 import head_of
+    from routing.providers.http1_head import head_of
     from routing.providers.http1_pool import connection, upstream
     from routing.terms.words import ProviderKind
 

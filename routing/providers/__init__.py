@@ -14,6 +14,6 @@ sse         the events of a streamed answer; anthropic_stream and openai_stream 
 chat        a conversation in Chat Completions' form
 thinking    how much to think, in tokens and in each vendor's words
 relay       the client's own bytes to a provider of its wire; relay_body, relay_headers, relay_reading and relay_stream are its parts
-http1       HTTP/1.1 to providers; http1_pool its connections, kept per event loop and upstream
+http1       HTTP/1.1 to providers, http1_head its requests; http1_pool its connections, kept per event loop and upstream
 errors      whatever went wrong there → Fault
 """

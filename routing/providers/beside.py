@@ -7,7 +7,7 @@ import asyncio
 
 from routing.providers.base import Endpoint
 from routing.providers.errors import redacted
-from routing.providers.http1 import head_of
+from routing.providers.http1_head import head_of
 from routing.providers.http1_pool import connection
 from routing.providers.relay import read_body, transport_fault, upstream_of
 from routing.providers.relay_headers import headers_of, secrets_of, told

@@ -6,12 +6,10 @@ uvicorn. No redirects, no cookies, no retries, nothing from the environment. Con
 """
 
 import asyncio
-import re
 import select
 import zlib
 from collections import deque
 from collections.abc import Callable
-from functools import lru_cache
 
 import httptools
 
@@ -34,7 +32,7 @@ class Response:
 
     __slots__ = (
         *("status", "headers", "is_over", "keeps", "_connection", "_head", "_head_bytes", "other_bytes"),
-        *("_tells_end", "_chunks", "_waiting_bytes", "_packed", "_unpack"),
+        *("_tells_end", "chunks", "waiting_bytes", "_packed", "_unpack", "on_body"),
     )
 
     def __init__(self, connection: "Connection") -> None:
@@ -45,28 +43,29 @@ class Response:
         self._connection = connection
         self._head: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
-        self.other_bytes = 0  # come since the last of the body: of a head, a trailer, a chunk's extension
+        self.other_bytes = 0  # come since something of the body came: of a head, a trailer, a chunk's extension
         self._tells_end = True  # the body's end is told by its length or its last chunk, not by the connection's end
-        self._chunks: deque[bytes] = deque()
-        self._waiting_bytes = 0
+        self.chunks: deque[bytes] = deque()
+        self.waiting_bytes = 0
+        self.on_body = self.chunks.append  # called by httptools for each piece
         self._packed = 0  # window bits
         self._unpack: zlib._Decompress | None = None
 
     async def some(self, until: float) -> bytes:
         """Bytes of the body as they came; b"" at its end. `until` is on the loop's clock. Raises TimeoutError and Broken."""
         while True:
-            while not self._chunks:
+            while not self.chunks:
                 if self.is_over:
                     if self._unpack is not None and not self._unpack.eof:
                         raise Broken("the packed answer breaks off")
                     return b""
                 await self._connection.wait(self, until)
-            data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-            self._chunks.clear()
-            self._waiting_bytes = 0
+            data = self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+            self.chunks.clear()
+            self.waiting_bytes = 0
             if self._packed:
                 data = self._unpacked(data)
-            if self._waiting_bytes < PAUSE_BYTES:
+            if self.waiting_bytes < PAUSE_BYTES:
                 self._connection.resume(self)
             if data:
                 return data
@@ -74,6 +73,13 @@ class Response:
     def close(self) -> None:
         """Let go of the answer: a connection over which all of it came is kept, any other ends, and the provider's work with it."""
         self._connection.release(self)
+
+    def came(self, many: int, *, is_body: bool) -> None:
+        """So many bytes have come, some of them of the body."""
+        self.other_bytes = 0 if is_body else self.other_bytes + many
+        self.waiting_bytes += many if is_body else 0
+        if self.waiting_bytes >= PAUSE_BYTES:
+            self._connection.pause()
 
     def end(self) -> None:
         """The provider has said all that it will."""
@@ -90,8 +96,8 @@ class Response:
         if self._unpack.unused_data:
             raise Unpackable("more came than the packed answer")
         if rest := self._unpack.unconsumed_tail:
-            self._chunks.append(rest)
-            self._waiting_bytes = len(rest)
+            self.chunks.append(rest)
+            self.waiting_bytes = len(rest)
         return unpacked
 
     # --- httptools; what is raised here stops the parser
@@ -127,13 +133,6 @@ class Response:
             raise Broken(f"the answer is sent in a way that was not asked for: {coding[:40]!r}")
         self._tells_end = coding is not None or "content-length" in told
         self.status = status
-
-    def on_body(self, data: bytes) -> None:
-        self.other_bytes = 0
-        self._chunks.append(data)
-        self._waiting_bytes += len(data)
-        if self._waiting_bytes >= PAUSE_BYTES:
-            self._connection.pause()
 
     def on_message_complete(self) -> None:
         if self.status:  # not of an informational answer
@@ -252,9 +251,10 @@ class Connection(asyncio.Protocol):
         if parser is None or response is None:  # whatever it is, the next answer must not begin with it
             self.abort("something came that nobody asked for")
             return
-        response.other_bytes += len(data)
+        before = len(response.chunks)
         try:
             parser.feed_data(data)
+            response.came(len(data), is_body=len(response.chunks) > before)
             if response.other_bytes > MAX_HEAD_BYTES:  # a line that never ends reaches no callback
                 raise Broken(f"more than {MAX_HEAD_BYTES:,} bytes came that are no body")
         except Broken as error:
@@ -276,28 +276,3 @@ class Connection(asyncio.Protocol):
 def _expire(waiter: "asyncio.Future[None]") -> None:
     if not waiter.done():
         waiter.set_exception(TimeoutError())
-
-
-_ADDRESS = re.compile(r"[!-~]+")
-_CONTROL = re.compile(r"[\0-\x08\n-\x1f\x7f]")
-_NAME = re.compile(r"(?!(?:host|content-length|transfer-encoding)$)[!#$%&'*+\-.^_`|~0-9a-z]+", re.IGNORECASE | re.ASCII)
-
-
-def head_of(target: str, host: str, headers: list[tuple[str, str]], length: int, method: str = "POST") -> bytes:
-    """The head of a request. Raises ValueError for what would end a line of it early, or frame the request otherwise than its length does."""
-    lines = [f"{method} {target} HTTP/1.1", f"host: {host}", f"content-length: {length}"]
-    lines += [f"{_name(name)}: {value}" for name, value in headers]
-    # Nearly every head is printable, which is told ten times as fast as that there is no control character.
-    if not "".join(lines).isprintable() and any(_CONTROL.search(line) for line in lines):
-        raise ValueError("the address or a header holds a line break or another control character")
-    if _ADDRESS.fullmatch(target) is None or _ADDRESS.fullmatch(host) is None:
-        raise ValueError("the address is empty, or holds white or letters that are no ASCII")
-    lines.append("\r\n")
-    return "\r\n".join(lines).encode()
-
-
-@lru_cache(512)  # the names that are sent hardly ever differ
-def _name(name: str) -> str:
-    if _NAME.fullmatch(name) is None:
-        raise ValueError(f"{name[:40]!r} is no name of a header, or one that only the connection may say")
-    return name

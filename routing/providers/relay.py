@@ -13,7 +13,8 @@ from routing.providers.anthropic import base_url as anthropic_url
 from routing.providers.base import Endpoint
 from routing.providers.errors import fault_of_status, malformed, plain, redacted, truncated
 from routing.providers.exchange import ID_CHARS, MAX_ANSWER_BYTES, first_byte_s
-from routing.providers.http1 import Response, head_of
+from routing.providers.http1 import Response
+from routing.providers.http1_head import head_of
 from routing.providers.http1_pool import NoConnection, Upstream, connection, upstream
 from routing.providers.openai import base_url as openai_url
 from routing.providers.relay_body import adds_usage, body_of

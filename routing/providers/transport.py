@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator
 
 import httpx2
 
-from routing.providers.http1 import Broken, Response, Unpackable, head_of
+from routing.providers.http1 import Broken, Response, Unpackable
+from routing.providers.http1_head import head_of
 from routing.providers.http1_pool import NoConnection, Upstream, connection, drop
 
 _OF_CONNECTION = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from routing.providers.base import Endpoint
-from routing.providers.http1 import Connection, Response, head_of
+from routing.providers.http1 import Connection, Response
+from routing.providers.http1_head import head_of
 from routing.providers.http1_pool import connection, upstream
 from routing.terms.words import ProviderKind
 

@@ -6,7 +6,8 @@ import zlib
 
 import pytest
 
-from routing.providers.http1 import PAUSE_BYTES, Broken, head_of
+from routing.providers.http1 import PAUSE_BYTES, Broken
+from routing.providers.http1_head import head_of
 from tests.routing.providers.scripted import OK, Peer, Play, exchanged, in_, says, serving, whole
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
