@@ -15,6 +15,7 @@ from typing import IO, Any, Self
 
 from django.conf import settings
 
+from routing.idempotency.files import sync_folder
 from routing.secrets import seals
 
 FORMAT = "cortex backup 1"
@@ -74,7 +75,7 @@ class Writer:
         self._file.close()
         self._refuse_if_there()  # it took a while
         self._draft.rename(self._path)
-        _sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
         return size
 
     def __exit__(
@@ -95,14 +96,6 @@ def _gathered(parts: Iterable[bytes | memoryview]) -> Iterator[bytes]:
             held.clear()
     if held:
         yield bytes(held)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 class Reader:

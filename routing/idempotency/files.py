@@ -42,7 +42,7 @@ def mark(claim: Claim) -> Claim | None:
                 if not _drop_expired(path, timezone.now()) and (found := _found(path)) is not None:
                     return found
             else:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
                 return None
     finally:
         draft.unlink(missing_ok=True)
@@ -57,7 +57,7 @@ def set_apart(claim: Claim) -> None:
     path, draft = _apart(claim.name), _draft(claim)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def apart(name: Name) -> Claim | None:
@@ -133,7 +133,8 @@ def _draft(claim: Claim) -> Path:
     return path
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """So that the names in it outlive a loss of power."""
     fd = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fd)

@@ -4,13 +4,12 @@ Prices are those of Claude Sonnet 5.5 (platform.claude.com/docs/en/about-claude/
 written for five minutes and $4 for an hour, $10 per 1,000 searches; batch at half.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from routing import changes, recorder, records, snapshot
+from routing import changes, records
 from routing.audit import SYSTEM
 from routing.dispatch import Refused, Result
 from routing.models import Attempt, Price
@@ -18,7 +17,7 @@ from routing.terms.words import ErrorKind, ProviderKind
 from tests.doubles import script
 from tests.routing.two_providers import WAYS, World, patience, two_providers
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_spool")]
 
 BATCH = {"input": "1", "output": "5", "cache_read": "0.05", "cache_write": "1.25", "cache_write_1h": "2"}
 PRICE = {
@@ -32,15 +31,6 @@ PRICE = {
 }
 # 10,000 read, of them 6,000 from the cache and 3,000 into it; 700 written, 200 of them while reasoning
 FULL = {"read": 10_000, "cached": 6_000, "cache_write": 3_000, "written": 700, "reasoning": 200}
-
-
-@pytest.fixture(autouse=True)
-def a_spool_and_a_memory_of_its_own(settings, tmp_path) -> Iterator[None]:
-    settings.DATA_DIR = tmp_path
-    recorder.close()
-    yield
-    recorder.close()
-    snapshot.forget()
 
 
 @pytest.fixture(params=WAYS.values(), ids=WAYS)

@@ -3,7 +3,6 @@
 The expectations are the table of capabilities, section 2.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,7 +11,7 @@ from email.utils import format_datetime
 import pytest
 from llmock.pytest_plugin import LLMock
 
-from routing import recorder, snapshot
+from routing import snapshot
 from routing.dispatch import Refused, Result
 from routing.models import Cooldown
 from routing.terms.request import Message, Request
@@ -32,7 +31,7 @@ from tests.routing.two_providers import (
     two_providers,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_spool")]
 
 # id, act, error kind, HTTP status, what rests
 FALLS_BACK: list[tuple[str, Act, ErrorKind, int | None, str]] = [
@@ -87,15 +86,6 @@ def kinds(way: tuple[ProviderKind, ProviderKind, str]) -> tuple[ProviderKind, Pr
 def wire(way: tuple[ProviderKind, ProviderKind, str]) -> str:
     """ "" is the SDKs' lane."""
     return way[2]
-
-
-@pytest.fixture(autouse=True)
-def a_spool_and_a_memory_of_its_own(settings, tmp_path) -> Iterator[None]:
-    settings.DATA_DIR = tmp_path
-    recorder.close()
-    yield
-    recorder.close()
-    snapshot.forget()
 
 
 @pytest.mark.parametrize(

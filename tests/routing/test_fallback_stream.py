@@ -3,12 +3,10 @@
 The expectations are the table of capabilities, section 2.
 """
 
-from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 
-from routing import recorder, snapshot
 from routing.dispatch import Begun, Refused, Result
 from routing.terms.event import Relayed, TextDelta
 from routing.terms.words import ErrorKind, ProviderKind
@@ -16,7 +14,7 @@ from tests.doubles import Act, script
 from tests.routing.test_fallback_http import FALLS_BACK, OK, PASSES
 from tests.routing.two_providers import BODIES, UPSTREAM, WAYS, patience, two_providers
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_spool")]
 
 # What a whole answer can be and a stream cannot, and the reverse.
 ONLY_WHOLE = {
@@ -52,15 +50,6 @@ def kinds(way: tuple[ProviderKind, ProviderKind, str]) -> tuple[ProviderKind, Pr
 def wire(way: tuple[ProviderKind, ProviderKind, str]) -> str:
     """ "" is the SDKs' lane."""
     return way[2]
-
-
-@pytest.fixture(autouse=True)
-def a_spool_and_a_memory_of_its_own(settings, tmp_path) -> Iterator[None]:
-    settings.DATA_DIR = tmp_path
-    recorder.close()
-    yield
-    recorder.close()
-    snapshot.forget()
 
 
 @pytest.mark.parametrize(

@@ -65,3 +65,16 @@ def there(settings: Any, tmp_path: Any) -> Iterator[There]:
         yield There(of_openai, of_anthropic, one, two)
     recorder.close()
     snapshot.forget()
+
+
+@pytest.fixture
+def of_openai(address: str, seeded: str) -> Iterator[openai.OpenAI]:
+    """The vendor's own SDK, told nothing but another base_url; `seeded` is the test module's."""
+    with openai.OpenAI(base_url=f"{address}/v1", api_key=seeded, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def of_anthropic(address: str, seeded: str) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=address, api_key=seeded, max_retries=0) as client:
+        yield client

@@ -1,7 +1,5 @@
 """What a client may name, page by page, as both vendors' SDKs read it."""
 
-from collections.abc import Iterator
-
 import anthropic
 import openai
 import pytest
@@ -16,18 +14,6 @@ MAPPED = [
     {"requested": "gpt-house", "task_type": "code_generation"},
     {"requested": "claude-*", "task_type": "content_drafting"},
 ]
-
-
-@pytest.fixture
-def of_openai(address: str, seeded: str) -> Iterator[openai.OpenAI]:  # noqa: F811
-    with openai.OpenAI(base_url=f"{address}/v1", api_key=seeded, max_retries=0) as client:
-        yield client
-
-
-@pytest.fixture
-def of_anthropic(address: str, seeded: str) -> Iterator[anthropic.Anthropic]:  # noqa: F811
-    with anthropic.Anthropic(base_url=address, api_key=seeded, max_retries=0) as client:
-        yield client
 
 
 @pytest.fixture

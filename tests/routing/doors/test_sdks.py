@@ -1,7 +1,5 @@
 """The official SDKs against Cortex, told nothing but another base_url: they notice nothing but the answer."""
 
-from collections.abc import Iterator
-
 import anthropic
 import openai
 import pytest
@@ -10,18 +8,6 @@ from tests.routing.seeded import seeded  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("seeded")
 HELLO = [{"role": "user", "content": "hello"}]
-
-
-@pytest.fixture
-def of_openai(address: str, seeded: str) -> Iterator[openai.OpenAI]:  # noqa: F811
-    with openai.OpenAI(base_url=f"{address}/v1", api_key=seeded, max_retries=0) as client:
-        yield client
-
-
-@pytest.fixture
-def of_anthropic(address: str, seeded: str) -> Iterator[anthropic.Anthropic]:  # noqa: F811
-    with anthropic.Anthropic(base_url=address, api_key=seeded, max_retries=0) as client:
-        yield client
 
 
 def test_chat_completions_by_task(of_openai: openai.OpenAI) -> None:
