@@ -49,8 +49,13 @@ def meaning(client: Client, name: str) -> Meaning:
     is_observed = is_model and (task is None or client.mode == ClientMode.OBSERVE)
     try:
         asked_for = resolve.requested(table, name) if is_model else None
-    except (resolve.Unknown, resolve.Ambiguous) as error:
+    except resolve.Ambiguous as error:
         problem = str(error) if is_observed else problem
+    except resolve.Unknown as error:
+        words = str(error)
+        if client.mode == ClientMode.OBSERVE:
+            words = f"{words} With its vendor's credential beside its key that vendor would serve it all the same."
+        problem = words if is_observed else problem
     ask = Ask(
         task or default or "",
         project=client.project.slug if client.project else None,

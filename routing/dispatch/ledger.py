@@ -44,6 +44,8 @@ class Ledger:
         """Write down what one try brought."""
         if tried.seen is not None and not tried.seen.input_tokens:  # it broke before its provider had counted
             tried = replace(tried, seen=replace(tried.seen, input_tokens=self._intent.size))
+        key = candidate.key
+        model = self._known.table.models.get(key)  # None: a name that its vendor alone knows
         fault = tried.fault and replace(tried.fault, message=unquoted(tried.fault.message, self._texts()))
         record = records.attempt_of(
             candidate,
@@ -51,23 +53,26 @@ class Ledger:
             number=len(self.attempts) + 1,
             role=role or candidate.role,
             propensity=None if self.attempts else self._intent.propensity,
-            rates=self._known.rates.get(candidate.key),
+            rates=self._known.rates.get(key),
         )
         record = paying.charged(record, self._paid)
         self._paid.settle(record.cost_usd)
         self.attempts.append(record)
-        metrics.attempts(record.provider, record.model, record.status, record.error_kind or "").inc()
+        label = record.model if model else metrics.UNLISTED
+        metrics.attempts(record.provider, label, record.status, record.error_kind or "").inc()
         if tried.fault is None:
             metrics.seconds(record.provider).observe(tried.total_ms / 1000)
+        if model is None:
+            return tried  # nothing rests: its client could name as many as it likes
         if fault is None:
             circuits.note_answer(candidate)
             return tried
-        model, endpoint = self._known.table.models.get(candidate.key), self._known.endpoint(candidate)
+        endpoint = self._known.endpoint(candidate)
         is_callers = candidate.credential_kind is CredentialKind.CALLER
         if is_callers and fault.kind is ErrorKind.AUTH:
             circuits.give_back(candidate)
             return tried  # the client's own affair: nothing here stops being ready
-        now, quota = datetime.now(UTC), model.quota if model and not is_callers else None
+        now, quota = datetime.now(UTC), None if is_callers else model.quota
         circuits.note(
             candidate,
             fault,

@@ -16,6 +16,8 @@ SECONDS = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
 )
 
+UNLISTED = "unlisted"  # the label of a model that a client has named and no table lists
+
 # To find a labelled counter takes longer than to count; there are as many as there are words in the table.
 calls = lru_cache(4096)(CALLS.labels)
 attempts = lru_cache(4096)(ATTEMPTS.labels)

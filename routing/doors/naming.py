@@ -30,9 +30,11 @@ def meant(
     `brings`: the client has sent a credential of its own provider beside its key.
     """
     says = exchange.says(_SAID)  # most calls have none of all these
-    override, task, project = (exchange.header(name) for name in _WISHES) if says else (None, None, None)
-    words = (caller.sha256 or caller, asked.model, override, task, project)
-    meaning = known.remembered(words, lambda: _meaning(known.table, asked.model, caller, override, task, project))
+    wishes = [exchange.header(name) for name in _WISHES] if says else (None, None, None)
+    words = (caller.sha256 or caller, asked.model, brings and wire, *wishes)
+    meaning = known.remembered(
+        words, lambda: _meaning(known.table, asked.model, caller, wire if brings else "", *wishes)
+    )
     ask = Ask(
         task_type=meaning.task_type or caller.default_task_type or "",
         project=meaning.project,
@@ -72,13 +74,13 @@ class _Meaning:
 
 
 def _meaning(
-    table: Table, named: str, caller: Caller, override: str | None, task: str | None, project: str | None
+    table: Table, named: str, caller: Caller, wire: str, override: str | None, task: str | None, project: str | None
 ) -> _Meaning:
     task_type = _task_type(table, named, task, caller)
     is_model = not named.startswith(TASK) and named != AUTO
     observed = None
     if not override and is_model and (task_type is None or caller.mode is ClientMode.OBSERVE):
-        observed = resolve.requested(table, named)
+        observed = _observed(table, named, caller, wire)
     if task_type is None and not (override or observed):
         raise resolve.Unknown("task_type", "", ())
     project = project or caller.project
@@ -88,6 +90,26 @@ def _meaning(
         model=resolve.model(table, override) if override else observed,
         is_observed=observed is not None,
     )
+
+
+def _observed(table: Table, named: str, caller: Caller, wire: str) -> str:
+    """The very model that is named; one that the table does not list where the client observes, and its vendor gets its own credential.
+
+    `wire`: over which that came; "" without one. Raises Unknown and Ambiguous.
+    """
+    try:
+        return resolve.requested(table, named)
+    except resolve.Unknown as error:
+        unlisted = resolve.unlisted(table, named, wire) if wire and caller.mode is ClientMode.OBSERVE else None
+        if unlisted is not None:
+            return unlisted
+        if caller.mode is ClientMode.ROUTE:
+            way_out = f"Map the name to a task type for client '{caller.client}'"
+        elif not wire:
+            way_out = "Send the vendor's own credential beside X-Cortex-Key"
+        else:
+            way_out = "Enable a provider of this wire that takes clients' own credentials"
+        raise resolve.Unlisted(error.name, error.nearest, way_out) from None
 
 
 def _is_on(exchange: Exchange, header: str) -> bool:

@@ -66,7 +66,8 @@ def refusal_of(error: Exception) -> Refusal:
     if isinstance(error, NotReady | NotLoaded):
         return Refusal(503, "not_ready", str(error), retry_after_s=1)
     if isinstance(error, resolve.Unknown) and error.what == "model":
-        words = f"{error} Name a model of the routing table, 'task:TASK_TYPE', or 'auto'."
+        way_out = f"{error.way_out}, or name" if isinstance(error, resolve.Unlisted) else "Name"
+        words = f"{error} {way_out} a model of the routing table, 'task:TASK_TYPE', or 'auto'."
         return Refusal(404, "model_not_found", words, details={"path": "model"})
     if isinstance(error, LookupError) and isinstance(error, resolve.Unknown | resolve.Ambiguous):
         code = "ambiguous" if isinstance(error, resolve.Ambiguous) else f"unknown_{error.what}"

@@ -41,6 +41,8 @@ def plan(table: Table, ask: Ask, health: Health, now: datetime) -> Plan:
 
 class _Planner:
     def __init__(self, table: Table, ask: Ask, health: Health, now: datetime) -> None:
+        if ask.is_observed and ask.override and ask.override not in table.models:
+            table = table.with_unlisted(ask.override)
         self.table, self.ask, self.health, self.now = table, ask, health, now
         self.route, self.source = route_of(table, ask)
         task = table.task_types.get(ask.task_type)

@@ -7,9 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from routing.policy.table import Table
+from routing.terms.raw import speaks
 
 _KINDS = {"task_type": "task type", "model": "model", "project": "project", "author": "model or provider"}
 MOST_NAMED = 5  # where nothing is spelled alike
+LONGEST_NAME = 120  # of a model that no table lists; and it is spelled as one that a table could list
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 TASK, AUTO = "task:", "auto"  # what a client may name instead of a model: a task type, its default one
 
 
@@ -22,6 +25,14 @@ class Unknown(LookupError):
         self.what, self.name, self.nearest = what, name, near
         said = f"There is no {_KINDS[what]} '{name}'." if name else f"No {_KINDS[what]} is named."
         super().__init__(said + (f" Nearest: {', '.join(near)}." if near else ""))
+
+
+class Unlisted(Unknown):
+    """A model's name that the table does not list, and nobody else may be asked for it. `way_out`: what would help, as an imperative."""
+
+    def __init__(self, name: str, near: tuple[str, ...], way_out: str) -> None:
+        super().__init__("model", name, near)
+        self.way_out = way_out
 
 
 class Ambiguous(LookupError):
@@ -77,6 +88,19 @@ def requested(table: Table, text: str) -> str:
         if found:
             raise Ambiguous(text[:120], found) from None
         raise
+
+
+def unlisted(table: Table, text: str, wire: str) -> str | None:
+    """ "provider:model" of a model that only the wire's own vendor knows, spelled as it was named there; None where nobody may be asked for it.
+
+    The vendor is the enabled provider of the wire that takes clients' own credentials; of several the one that bears the vendor's name,
+    else the first.
+    """
+    if len(text) > LONGEST_NAME or not _NAME.fullmatch(text):
+        return None
+    takers = (each for each in table.providers.values() if each.enabled and each.takes_callers)
+    vendors = sorted((each.slug != each.kind, each.slug) for each in takers if speaks(each.kind, wire))
+    return f"{vendors[0][1]}:{text}" if vendors else None
 
 
 def fits(name: str, pattern: str) -> bool:

@@ -1,7 +1,7 @@
 """The routing table as `policy.plan` reads it: frozen, compared by identity, built by `routing.snapshot` from one revision."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, tzinfo
 from decimal import Decimal
 from functools import cached_property
@@ -140,6 +140,12 @@ class Table:
         default_factory=dict
     )  # by "provider:model", as `cost.compared` says them; unpriced ones are absent
     zone: tzinfo = UTC  # in which moments are told
+
+    def with_unlisted(self, named: str) -> "Table":
+        """The same and "provider:model" as its vendor alone knows it: nothing speaks against it, and it has no price."""
+        provider, _, name = named.partition(":")
+        model = Model(provider, name.lower(), name)
+        return replace(self, models={**self.models, model.key: model})
 
     @cached_property
     def windows(self) -> tuple[int, ...]:

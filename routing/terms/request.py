@@ -21,7 +21,9 @@ class Ask:
     project: str | None = None  # slug
     background: bool = False
     override: str | None = None  # "provider:model", "model" or an alias; already read from the phrase if there was one
-    is_observed: bool = False  # the override is no wish of a person's: it is what the client's program asks for anyway
+    # The override is no wish of a person's: it is what the client's program asks for anyway, "provider:model" even where the table
+    # does not list it.
+    is_observed: bool = False
     fallback: Literal["route", "none"] = "route"
     author: str | None = None  # "provider:model", or "provider:", that wrote what is to be reviewed
     size: int = 0  # estimated input tokens: request bytes / 4, before routing

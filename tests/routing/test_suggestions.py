@@ -193,6 +193,10 @@ def test_a_name_means_what_dispatch_would_make_of_it(ci: Client) -> None:
 def test_a_name_that_would_be_refused_says_why(ci: Client) -> None:
     for name, says in (
         ("nobody", "There is no model 'nobody'"),
+        (
+            "nobody",
+            "With its vendor's credential beside its key that vendor would serve it all the same.",
+        ),  # it observes
         ("task:nothing", "There is no task type"),
         ("auto", "no default task"),
     ):
