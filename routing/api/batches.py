@@ -12,7 +12,7 @@ from routing import batches, snapshot
 from routing.api import lists
 from routing.api.auth import key_auth
 from routing.api.batches_form import BatchIn, problem, size_of
-from routing.api.dispatch import author_of
+from routing.api.dispatch import IDEMPOTENCY_KEY, author_of
 from routing.api.dispatch_form import DispatchIn
 from routing.api.errors import ApiError
 from routing.clients import Caller
@@ -27,11 +27,14 @@ MOST_TOLD = 100  # wrong items that are named
 AGAIN_S = 60.0
 
 
-@router.post("/batches", auth=key_auth(Scope.DISPATCH), summary="Send many calls, to be made side by side by a worker")
+@router.post(
+    "/batches",
+    auth=key_auth(Scope.DISPATCH),
+    summary="Send many calls, to be made side by side by a worker",
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
 def send(request: HttpRequest, body: BatchIn) -> Any:
     """Each item is the body of a dispatch. All are kept or, when one is wrong, none; every wrong one is named by its path."""
-    if request.headers.get("Idempotency-Key") is not None:
-        raise ApiError(422, "Idempotency-Key is not served for batches: leave the header out.", code="not_served")
     caller = _caller(request)
     try:
         table = snapshot.fresh().table

@@ -23,13 +23,13 @@ from routing.policy import resolve
 from routing.terms.words import Scope, TaskKind
 
 router = Router(tags=["dispatch"])
-# Looked at before Django is: `routing.doors.idempotent` stands around this operation and the wires.
+# Looked at before Django is: `routing.doors.idempotent` stands around this operation, the sending of batches and the wires.
 IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-    "description": "For 24 hours the same request with the same key is answered by the one call that was made for it.",
+    "description": "For 24 hours the same request with the same key is answered by the one call (or batch) that was made for it.",
 }
 
 

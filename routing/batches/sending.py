@@ -11,6 +11,7 @@ from routing.batches import messages
 from routing.batches.bodies import written
 from routing.batches.ending import KEEP
 from routing.clients import Caller
+from routing.dispatch import keyed
 from routing.dispatch.asked import Wish
 from routing.models import Batch, BatchItem, Client
 
@@ -44,6 +45,7 @@ def submit(wishes: Sequence[Wish], caller: Caller, concurrency: int) -> Batch:
         )
         items = (BatchItem(batch=batch, position=position, body=body) for position, body in enumerate(sealed))
         BatchItem.objects.bulk_create(items, batch_size=500)
+        keyed.committing()
     messages.send(batch.pk)
     batch.refresh_from_db()
     return batch

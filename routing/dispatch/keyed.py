@@ -28,6 +28,7 @@ class Verdict(StrEnum):
 class Keyed:
     call: UUID  # its request_id, which the claim names before the call is made
     attempts: Sequence[AttemptRecord] | None = None  # of the call, growing; None: it was never begun
+    is_committing: bool = False  # no call but a batch: its rows are about to be there, or there
 
 
 current: ContextVar[Keyed | None] = ContextVar("keyed", default=None)
@@ -46,8 +47,17 @@ def begun(call: UUID, attempts: Sequence[AttemptRecord]) -> None:
         keyed.attempts = attempts
 
 
+def committing() -> None:
+    """What was asked for is kept from now on, to be done later; whether it was is for the answer to say."""
+    keyed = current.get()
+    if keyed is not None:
+        keyed.is_committing = True
+
+
 def verdict(keyed: Keyed, status: int | None) -> Verdict:
     """`status` is that of the answer; None when it never came to its end."""
+    if keyed.is_committing:
+        return Verdict.KEEP if status is not None and status < 400 else Verdict.UNKNOWN
     if keyed.attempts is None:
         return Verdict.RELEASE
     is_providers = bool(keyed.attempts) and keyed.attempts[-1].http_status == status

@@ -26,6 +26,6 @@ def api(seeded: str, monkeypatch: pytest.MonkeyPatch) -> Api:  # noqa: F811
     for module in ("callers", "api.dispatch"):  # the connection is the test's
         monkeypatch.setattr(f"routing.{module}.close_old_connections", lambda: None)
     monkeypatch.setattr("routing.idempotency.rows.close_old_connections", lambda: None)
-    monkeypatch.setattr("routing.doors.idempotent.in_thread", lambda work, *given: sync_to_async(work)(*given))
+    monkeypatch.setattr("routing.doors.claiming.in_thread", lambda work, *given: sync_to_async(work)(*given))
     snapshot.fresh()
     return Api(seeded)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection
-from django.test import Client, override_settings
+from django.test import override_settings
 from django.utils import timezone
 
 from routing import batches, drain, recorder, snapshot, tasks
@@ -214,14 +214,6 @@ def test_a_batch_is_deleted_only_when_it_is_over_and_cancelled_only_while_it_is_
         ("batch.cancel", f"batch:{waiting}"),
         ("batch.delete", f"batch:{theirs}"),
     ]
-
-
-def test_an_idempotency_key_is_refused_rather_than_ignored(sender: Sender) -> None:
-    snapshot.load_now()
-    headers = {"X-Cortex-Key": sender.key, "Idempotency-Key": "a"}
-    body = json.dumps({"items": [ITEM]})
-    answer = Client().post("/api/v1/batches", body, content_type="application/json", headers=headers)
-    assert error(answer, 422)["code"] == "not_served"
 
 
 def dumped() -> bytes:
