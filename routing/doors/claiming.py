@@ -23,6 +23,10 @@ RUNNING_RETRY_S, AWAY_RETRY_S = 1, 5
 logger = logging.getLogger(__name__)
 
 
+class NoWord(ValueError):
+    """What was sent as an Idempotency-Key is none."""
+
+
 class Made(StrEnum):
     """What a key is for."""
 
@@ -118,8 +122,8 @@ def _unknown(made: Made, call: str) -> str:
 
 
 def refusal(error: Exception) -> Refusal:
-    """What to tell of an exception of all this; ValueError is of a word that is no key."""
-    if isinstance(error, ValueError):
+    """What to tell of an exception of all this."""
+    if isinstance(error, NoWord):
         return Refusal(400, "invalid_idempotency_key", str(error))
     if isinstance(error, idempotency.KeyGone):
         return refusal_of(NoKey("This key is not known, or was revoked, or has expired."))

@@ -13,7 +13,7 @@ from routing.callers import presented_key
 from routing.dispatch import keyed
 from routing.dispatch.keyed import Keyed
 from routing.doors import claiming
-from routing.doors.claiming import LONGEST_KEY, Made, Wanted
+from routing.doors.claiming import LONGEST_KEY, Made, NoWord, Wanted
 from routing.doors.exchange import Exchange, Gone, Receive, Send, whole
 from routing.doors.front import CONVERSATIONS
 from routing.doors.recording import Recording
@@ -66,7 +66,7 @@ async def once(app: App, scope: Mapping[str, Any], receive: Receive, send: Send,
 
 
 async def _read(exchange: Exchange, receive: Receive) -> _Request:
-    """Raises as Exchange.caller does, and ValueError for a header that is no key."""
+    """Raises as Exchange.caller does, and NoWord for a header that is no key."""
     caller, key = await exchange.caller(Scope.DISPATCH), presented_key(exchange.header) or ""
     word = word_of(exchange)
     body = await whole(receive)
@@ -75,13 +75,13 @@ async def _read(exchange: Exchange, receive: Receive) -> _Request:
 
 
 def word_of(exchange: Exchange) -> str:
-    """The key of the header. Raises ValueError for one that is none."""
+    """The key of the header. Raises NoWord."""
     values = [value for name, value in exchange.headers if name.lower() == HEADER]
     word = values[0].strip(b" \t")
     if len(values) > 1:
-        raise ValueError("Idempotency-Key stands there more than once: send one.")
+        raise NoWord("Idempotency-Key stands there more than once: send one.")
     if not claiming.is_word(word):
-        raise ValueError(f"Idempotency-Key must be 1 to {LONGEST_KEY} visible ASCII characters, such as a UUID.")
+        raise NoWord(f"Idempotency-Key must be 1 to {LONGEST_KEY} visible ASCII characters, such as a UUID.")
     return word.decode("ascii")
 
 

@@ -6,6 +6,7 @@ Each request stands alone: any worker answers it, nothing is kept between two, a
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import nullcontext
 from typing import Any
 from uuid import uuid4
 
@@ -15,9 +16,9 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult
 
 from routing.clients import Caller
-from routing.doors import mcp_tools
+from routing.doors import claiming, mcp_once, mcp_tools
 from routing.doors.exchange import Exchange, Gone, Receive, Send
-from routing.doors.refusal import Refusal, refusal_of
+from routing.doors.refusal import Refusal
 
 INSTRUCTIONS = (
     "Cortex decides which model does which kind of work. Hand work over with `dispatch`, naming its task type; "
@@ -38,17 +39,22 @@ async def application(scope: Mapping[str, Any], receive: Receive, send: Send) ->
         return
     try:
         caller = await exchange.caller()
-        raw = (await exchange.body()).raw
-        with exchange.watched():
+        body = await exchange.body()
+        once = mcp_once.once(exchange, body.fields)
+        # A key is a client's word that it comes back for the answer: then the call goes on without it.
+        with exchange.watched() if once is None else nullcontext():
             manager = StreamableHTTPSessionManager(
-                _server(caller), json_response=True, stateless=True, max_request_body_size=settings.SIZE_LIMIT_BYTES
+                _server(caller, once),
+                json_response=True,
+                stateless=True,
+                max_request_body_size=settings.SIZE_LIMIT_BYTES,
             )
             async with manager.run():
-                await manager.handle_request(dict(scope), _once(raw), send)
+                await manager.handle_request(dict(scope), _body(body.raw), once.told(send) if once else send)
     except Gone:
         return
     except Exception as error:  # noqa: BLE001 - told below; a defect is logged there
-        refusal = refusal_of(error)
+        refusal = claiming.refusal(error)
         await _refuse(exchange, refusal, {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {})
 
 
@@ -57,17 +63,17 @@ async def _refuse(exchange: Exchange, refusal: Refusal, headers: Mapping[str, st
     await exchange.answer(refusal.status, {"error": error}, {**refusal.headers, **headers})
 
 
-def _server(caller: Caller) -> Server[Any]:
+def _server(caller: Caller, once: mcp_once.Once | None) -> Server[Any]:
     async def list_tools(context: object, page: object) -> ListToolsResult:
         return ListToolsResult(tools=mcp_tools.listed(caller))
 
     async def call_tool(context: object, asked: CallToolRequestParams) -> CallToolResult:
-        return await mcp_tools.call(asked.name, asked.arguments or {}, caller)
+        return await mcp_tools.call(asked.name, asked.arguments or {}, caller, once)
 
     return Server("cortex", instructions=INSTRUCTIONS, on_list_tools=list_tools, on_call_tool=call_tool)
 
 
-def _once(raw: bytes) -> Callable[[], Awaitable[MutableMapping[str, Any]]]:
+def _body(raw: bytes) -> Callable[[], Awaitable[MutableMapping[str, Any]]]:
     """The body, whole; after it nothing, until the exchange's own watch ends the call."""
     parts: list[MutableMapping[str, Any]] = [{"type": "http.request", "body": raw, "more_body": False}]
 

@@ -41,6 +41,16 @@ class DispatchArguments(Where):
     system: Annotated[str | None, AfterValidator(lambda text: text and _storable(text))] = None
     session: Annotated[Line, Field(description="What belongs to one piece of work bears the same session.")] = ""
     metadata: Annotated[Tags, Field(description="Kept with the call: a pull request, a ticket.")] = {}
+    idempotency_key: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=255,
+            pattern="^[!-~]+$",
+            description="A word of your own for this piece of work. Asked again with it within 24 hours, you get the same answer, "
+            "and no second call is made.",
+        ),
+    ] = None
 
 
 class ExplainArguments(Where):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -15,6 +16,7 @@ from routing.callers import NotAllowed
 from routing.clients import Caller
 from routing.dispatch import Result
 from routing.dispatch.asked import Asked, Wish, asked
+from routing.doors import mcp_once
 from routing.doors.mcp_forms import DispatchArguments, ExplainArguments, StatusArguments, VerdictArguments, Where
 from routing.doors.refusal import Refusal, refusal_of
 from routing.policy import resolve
@@ -109,8 +111,22 @@ def listed(caller: Caller) -> list[Tool]:
     ]
 
 
-async def call(name: str, arguments: Mapping[str, Any], caller: Caller) -> CallToolResult:
-    """What the tool gives. What goes wrong is told to the model that called it, in words it can act upon."""
+async def call(
+    name: str, arguments: Mapping[str, Any], caller: Caller, once: mcp_once.Once | None = None
+) -> CallToolResult:
+    """What the tool gives. What goes wrong is told to the model that called it, in words it can act upon.
+
+    `once`: the key under which it is made, where it calls a model.
+    """
+    make = partial(_made, name, arguments, caller)
+    if once is None or not caller.may(Scope.DISPATCH):
+        return (await make())[0]
+    made = await once.made(caller, arguments, make)
+    return _failed(made) if isinstance(made, Refusal) else made
+
+
+async def _made(name: str, arguments: Mapping[str, Any], caller: Caller) -> tuple[CallToolResult, int]:
+    """What the tool gives, and the status that it would have at another door."""
     served = TOOLS.get(name)
     try:
         if served is None:
@@ -120,12 +136,16 @@ async def call(name: str, arguments: Mapping[str, Any], caller: Caller) -> CallT
         text, data = await served.does(caller, served.form.model_validate(arguments))
     except Exception as error:  # noqa: BLE001 - each is told as the doors tell it; a defect is logged there
         refusal = _refusal(error)
-        words = refusal.message + (f" Try again in {refusal.retry_after_s} s." if refusal.retry_after_s else "")
-        told = {"code": refusal.code, "message": words, "request_id": refusal.request_id}
-        return CallToolResult(
-            content=[TextContent(type="text", text=words)], structured_content={"error": told}, is_error=True
-        )
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data)
+        return _failed(refusal), refusal.status
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data), 200
+
+
+def _failed(refusal: Refusal) -> CallToolResult:
+    words = refusal.message + (f" Try again in {refusal.retry_after_s} s." if refusal.retry_after_s else "")
+    told = {"code": refusal.code, "message": words, "request_id": refusal.request_id}
+    return CallToolResult(
+        content=[TextContent(type="text", text=words)], structured_content={"error": told}, is_error=True
+    )
 
 
 def _refusal(error: Exception) -> Refusal:
