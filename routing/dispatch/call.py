@@ -157,6 +157,7 @@ class Call:
             simulated=candidate.kind is ProviderKind.SIMULATED,
             usage=start.usage,
             passed=start.passed,
+            credential_kind=candidate.credential_kind,
         )
 
     async def result(self, candidate: Candidate, tried: Tried, *, is_alone: bool = False) -> Result:
@@ -190,6 +191,7 @@ class Call:
             revision=self.plan.revision,
             simulated=candidate.kind is ProviderKind.SIMULATED,
             second_opinion=second,
+            credential_kind=candidate.credential_kind,
         )
 
     def _reason(self, served: Candidate) -> str:

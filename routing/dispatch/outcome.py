@@ -39,6 +39,7 @@ class Begun:
     simulated: bool
     usage: Usage | None  # what the provider told of the input
     passed: Mapping[str, str] | None = None  # the provider's headers for the client; None: the stream is not relayed
+    credential_kind: CredentialKind = CredentialKind.NONE  # whose account answers
 
 
 @quick
@@ -60,6 +61,7 @@ class Result:
     revision: int
     simulated: bool
     second_opinion: "Opinion | None" = None
+    credential_kind: CredentialKind = CredentialKind.NONE  # whose account answered
 
 
 @dataclass(frozen=True, slots=True)

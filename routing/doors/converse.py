@@ -9,13 +9,14 @@ from routing import dispatch, snapshot
 from routing.clients import Caller
 from routing.dispatch import Begun, Refused, Result, headers_of
 from routing.dispatch.call import Facts
-from routing.doors import keeping, naming
+from routing.doors import keeping, naming, rates
 from routing.doors.exchange import Exchange, Gone
 from routing.doors.heard import Heard
 from routing.doors.refusal import Refusal, refusal_of
 from routing.terms.event import Relayed, StreamStart
 from routing.terms.request import Ask
 from routing.terms.words import Scope, TaskKind
+from routing.wire import messages
 from routing.wire.base import Asked, Stream, Wire
 
 
@@ -62,11 +63,15 @@ def _meant(heard: Heard, exchange: Exchange, caller: Caller) -> tuple[Ask, Facts
 
 async def _whole(exchange: Exchange, wire: Wire, heard: Heard, ask: Ask, caller: Caller, facts: Facts) -> None:
     result = await dispatch.dispatch(ask, heard.request, caller, facts)
-    if result.answer.passed is not None:
-        await exchange.hand_on(result.answer.passed, headers_of(result))
+    passed, headers = result.answer.passed, headers_of(result)
+    if rates.are_told(caller, result):
+        headers |= rates.told(caller, as_anthropic=wire is messages)
+        passed = passed and rates.passed_without(passed)
+    if passed is not None:
+        await exchange.hand_on(passed, headers)
     else:
         told = heard.asked.told(result.request_id.hex, _now())
-        await exchange.answer(200, wire.answer(result.answer, told), headers_of(result))
+        await exchange.answer(200, wire.answer(result.answer, told), headers)
 
 
 async def _stream(exchange: Exchange, wire: Wire, heard: Heard, ask: Ask, caller: Caller, facts: Facts) -> None:
@@ -79,7 +84,10 @@ async def _stream(exchange: Exchange, wire: Wire, heard: Heard, ask: Ask, caller
                     await exchange.write(event.data)
                 elif isinstance(event, Begun):
                     begun, is_relayed = event, event.passed is not None
-                    await exchange.begin({**(event.passed or {}), **headers_of(event)})
+                    headers = {**(event.passed or {}), **headers_of(event)}
+                    if rates.are_told(caller, event):
+                        headers = {**rates.without(headers), **rates.told(caller, as_anthropic=wire is messages)}
+                    await exchange.begin(headers)
                     if not is_relayed:
                         await exchange.write(_opening(stream, heard.asked, event))
                 elif isinstance(event, Result):

@@ -6,7 +6,7 @@ from routing import dispatch, snapshot
 from routing.clients import Caller
 from routing.dispatch import headers_of
 from routing.dispatch.call import Facts
-from routing.doors import naming
+from routing.doors import naming, rates
 from routing.doors.exchange import Exchange, Gone
 from routing.doors.refusal import refusal_of
 from routing.policy.table import Table
@@ -29,7 +29,10 @@ async def embed(exchange: Exchange) -> None:
             ask, facts = _meant(asked, exchange, caller)
             result, embedded = await dispatch.embed(ask, asked.request, caller, facts)
             told = embeddings.answer(embedded, asked.model, asked.encoding)
-            await exchange.answer(200, told, headers_of(result))
+            headers = headers_of(result)
+            if rates.are_told(caller, result):
+                headers |= rates.told(caller, as_anthropic=False)
+            await exchange.answer(200, told, headers)
     except Gone:
         return
     except Exception as error:
