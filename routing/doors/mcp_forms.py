@@ -34,12 +34,14 @@ class Where(BaseModel):
         Name | None, Field(description="A model to use instead, as 'provider:model' or a name that one model bears.")
     ] = None
     max_tokens: Annotated[StrictInt | None, Field(ge=1, le=10_000_000)] = None
+    session: Annotated[
+        Line, Field(description="What belongs to one piece of work bears the same session, and keeps its model.")
+    ] = ""
 
 
 class DispatchArguments(Where):
     prompt: Annotated[Prompt, Field(description="The whole task: the model sees nothing else of your conversation.")]
     system: Annotated[str | None, AfterValidator(lambda text: text and _storable(text))] = None
-    session: Annotated[Line, Field(description="What belongs to one piece of work bears the same session.")] = ""
     metadata: Annotated[Tags, Field(description="Kept with the call: a pull request, a ticket.")] = {}
     idempotency_key: Annotated[
         str | None,

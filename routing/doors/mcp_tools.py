@@ -37,7 +37,8 @@ async def _dispatch(caller: Caller, given: DispatchArguments) -> Done:
 
 
 async def _explain_route(caller: Caller, given: ExplainArguments) -> Done:
-    plan = queries.explain(_asked(given, given.prompt, caller).ask)
+    meant = _asked(given, given.prompt, caller)
+    plan = queries.explain(meant.ask, meant.facts.session)
     return _as_text(plan), plan
 
 
@@ -175,7 +176,7 @@ def _asked(given: Where, prompt: str, caller: Caller) -> Asked:
         system=system,
         max_tokens=given.max_tokens,
         project=given.project,
-        session=more.session if more else "",
+        session=given.session,
         background=given.background,
         override=given.override,
         metadata=more.metadata if more else {},

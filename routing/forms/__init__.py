@@ -111,6 +111,8 @@ class ExplainForm(forms.Form):
         help_text="Models with a smaller window are skipped.",
     )
     max_tokens = forms.IntegerField(label="Answer at most", required=False, min_value=1, max_value=100_000_000)
+    client = forms.CharField(required=False, max_length=120, help_text="Its project, models and budgets hold.")
+    session = forms.CharField(required=False, max_length=200, help_text="One that has begun keeps its model.")
     background = forms.BooleanField(label="Background work", required=False)
     alone = forms.BooleanField(label="No fallback", required=False)
 
@@ -128,6 +130,7 @@ class ExplainForm(forms.Form):
             override=None if is_phrase else data["override"].strip() or None,
             override_text=data["override"] if is_phrase else None,
             author=data["author"] or None,
+            session=data["session"],
             background=data["background"],
             fallback="none" if data["alone"] else "route",
         )

@@ -7,8 +7,14 @@ import pytest
 from django.test import Client
 from playwright.sync_api import Page, expect
 
+from routing import clients, sessions
+from routing.audit import SYSTEM
 from routing.models import Call, Cooldown
-from routing.terms.words import Group
+from routing.policy.pins import scope_of
+from routing.terms.candidate import Pin
+from routing.terms.ids import item_of
+from routing.terms.request import Ask
+from routing.terms.words import Group, Role
 from routing.versions import bump_state
 from tests.pages.conftest import World
 
@@ -58,12 +64,39 @@ def test_a_rest_counts_down_in_the_path(client_of: ClientOf) -> None:
     assert "data-countdown" in answer.content.decode()
 
 
+def test_a_sessions_path_is_that_of_its_next_call(client_of: ClientOf) -> None:
+    clients.create_key("ci", by=SYSTEM)
+    world = client_of(Group.VIEWER)
+    ask = Ask("vibe_coding", client="ci")
+    begun = Pin("anthropic:sonnet", Role.PRIMARY)  # as the route was when the session began; it says codex now
+    sessions.begin(item_of("vibe_coding", "ci", "s-1"), scope_of(ask), begun, datetime.now(UTC))
+    for session, models in (("s-1", ["sonnet", "codex"]), ("s-2", ["codex", "sonnet"]), ("", ["codex", "sonnet"])):
+        plan = world.get("/route-test/", {"task_type": "coding", "client": "ci", "session": session}).context["plan"]
+        assert [each["model"] for each in plan["candidates"]] == models
+    answer = world.get("/route-test/", {"task_type": "coding", "client": "ci", "session": "s-1"})
+    assert "session began with sonnet" in answer.content.decode()
+
+
+def test_what_a_client_may_is_explained_as_it_would_be_dispatched(client_of: ClientOf) -> None:
+    clients.create_key("ci", by=SYSTEM)
+    clients.save_client("ci", {"allowed_models": ["anthropic:sonnet"]}, by=SYSTEM)
+    plan = client_of(Group.VIEWER).get("/route-test/", {"task_type": "coding", "client": "ci"}).context["plan"]
+    assert [each["model"] for each in plan["candidates"]] == ["sonnet"]
+    assert [(each["model"], each["reason"]) for each in plan["steps"]] == [("codex", "not_allowed")]
+
+
+def test_a_session_is_some_clients(client_of: ClientOf) -> None:
+    answer = client_of(Group.VIEWER).get("/route-test/", {"task_type": "coding", "session": "s-1"})
+    assert answer.context["unclear"] == "Name the client whose session it is."
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
         pytest.param({"task_type": "job description"}, "no task type", id="a task nobody knows"),
         pytest.param({"task_type": "coding", "override": "use GPT"}, "Say which", id="several models"),
         pytest.param({"task_type": "coding", "override": "grok"}, "no model", id="no model"),
+        pytest.param({"task_type": "coding", "client": "nobody"}, "no client 'nobody'", id="no client"),
     ],
 )
 def test_what_is_not_clear_is_said_in_words(client_of: ClientOf, asked: dict[str, str], said: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -10,10 +11,14 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
 
-from routing import clients, drain, snapshot
+from routing import clients, drain, sessions, snapshot
 from routing.audit import SYSTEM
 from routing.models import Call, Label
-from routing.terms.words import Scope
+from routing.policy.pins import scope_of
+from routing.terms.candidate import Pin
+from routing.terms.ids import item_of
+from routing.terms.request import Ask
+from routing.terms.words import Role, Scope
 from tests.routing.seeded import seeded  # noqa: F401
 
 KEY_HEADERS = {
@@ -81,6 +86,15 @@ def test_a_route_is_explained_without_a_call(call):
 
     assert (plan["candidates"][0]["provider"], plan["candidates"][0]["model"]) == ("anthropic", "sonnet")
     assert not Call.objects.exists()
+
+
+def test_a_sessions_route_is_explained_as_its_next_call_would_go(call):
+    begun = Pin("openai:codex", Role.PRIMARY)  # as the route was when the session began; it says sonnet now
+    ask = Ask("code_generation", client="ci")
+    sessions.begin(item_of("code_generation", "ci", "s-1"), scope_of(ask), begun, datetime.now(UTC))
+    for session, first in (("s-1", "codex"), ("s-2", "sonnet")):
+        plan = call("explain_route", task_type="code_generation", session=session).structured_content
+        assert plan["candidates"][0]["model"] == first
 
 
 @pytest.mark.django_db(transaction=True)  # asked in a thread of its own
