@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import Group as GroupRow
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 
 from routing.terms.words import Group, Scope
 
@@ -43,7 +46,21 @@ def scopes_of(user: "User | AnonymousUser") -> frozenset[Scope]:
 
 
 def put(user: "User", group: Group) -> None:
-    """Make `group` the user's only one of the four. Other groups stay. Audit and sessions are the caller's."""
+    """Make `group` the user's only one of the four. Other groups stay. Audit is the caller's.
+
+    Where that changes what they may, their sessions end: they log in again as what they are now.
+    """
     rows = {each: GroupRow.objects.get_or_create(name=each.value)[0] for each in RANK}
+    names = {each.value for each in RANK}
+    held = {each.name for each in user.groups.all()} & names
     user.groups.remove(*rows.values())
     user.groups.add(rows[group])
+    if held != {group.value}:
+        _end_sessions(user)
+
+
+def _end_sessions(user: "User") -> None:
+    """A session tells whose it is to its own key alone: each of those that still hold is opened."""
+    for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator():
+        if session.get_decoded().get(SESSION_KEY) == str(user.pk):
+            session.delete()
