@@ -109,7 +109,7 @@ class ClientKeyForm(forms.Form):
         label="It may",
         choices=[(each, each) for each in Scope],
         initial=list(DEFAULT_SCOPES),
-        widget=forms.CheckboxSelectMultiple,
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
     )
     budget_usd = forms.DecimalField(
         label="Monthly limit, USD", required=False, min_value=0, max_digits=20, decimal_places=10

@@ -13,6 +13,7 @@ from routing.terms.words import Group, ItemStatus, JobStatus
 from routing.views.access import actor, page
 
 PAGE = 50
+RUNS = 14  # of scheduled jobs: two weeks of nights, with Imports still in sight below
 NEWEST = 20  # batches and imports on the page of all jobs
 
 
@@ -34,17 +35,17 @@ def jobs(request: HttpRequest) -> HttpResponse:
     name, before = request.GET.get("job", "")[:40], _number(request.GET.get("cursor", ""))
     rows = JobRun.objects.order_by("-pk")
     rows = rows.filter(job=name) if name else rows
-    found = list((rows.filter(pk__lt=before) if before else rows)[: PAGE + 1])
+    found = list((rows.filter(pk__lt=before) if before else rows)[: RUNS + 1])
     newest = batches.page(limit=NEWEST + 1, before=_number(request.GET.get("batches", "")) or None)
     context = {
         "batches": newest[:NEWEST],
         "older": newest[NEWEST - 1].batch.pk if len(newest) > NEWEST else None,
-        "runs": list(map(_run, found[:PAGE])),
+        "runs": list(map(_run, found[:RUNS])),
         "names": JobRun.objects.order_by("job").values_list("job", flat=True).distinct(),
         "job": name,
         "imports": ImportFile.objects.order_by("-pk")[:NEWEST],
         "first": not before,
-        "next": str(found[PAGE - 1].pk) if len(found) > PAGE else None,
+        "next": str(found[RUNS - 1].pk) if len(found) > RUNS else None,
         "is_live": any(each.batch.finished_at is None for each in newest),
     }
     return render(request, f"routing/jobs.html{'#batches' if _is_part(request) else ''}", context)

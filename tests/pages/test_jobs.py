@@ -76,7 +76,7 @@ def test_the_part_that_changes_is_asked_for_alone(client_of: ClientOf) -> None:
     batch, client = sent(), client_of(Group.VIEWER)
     for address, begins in (
         ("/jobs/", '<div class="card" id="batches"'),
-        (f"/jobs/batches/{batch.pk}/", '<div id="state"'),
+        (f"/jobs/batches/{batch.pk}/", '<div class="card-stack" id="state"'),
     ):
         part = client.get(address, headers={"HX-Request": "true"}).content.decode().strip()
         assert part.startswith(begins), address
