@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from time_machine import escape_hatch
 
 Made = TypeVar("Made")
+Rows = tuple[bytes, ...]  # each in PostgreSQL's own form for COPY, in the order in which they lie
 
 # What migrations leave behind; a flush after a test leaves the first three.
 ALWAYS_THERE = frozenset({"django_migrations", "django_content_type", "auth_permission"})
@@ -22,7 +23,7 @@ KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OLLAMA_BASE_UR
 @dataclass(frozen=True)
 class _World:
     made: Any  # what the maker gave
-    rows: dict[str, bytes]  # by table that it changed: all of its rows, in PostgreSQL's own form for COPY
+    rows: dict[str, Rows]  # by table that it changed: all of its rows
 
 
 _worlds: dict[Hashable, _World] = {}
@@ -39,9 +40,10 @@ def remembered(name: Hashable, make: Callable[[], Made]) -> Made:
     if escape_hatch.is_travelling():
         return make()
     begun = {table: _read(table) for table in filled}
-    if not BEGUN.issuperset(filled) and _state(begun) not in _states:
+    state = _state(begun)
+    if not BEGUN.issuperset(filled) and state not in _states:
         return make()
-    key = (name, *begun.items(), *settings.ENCRYPTION_KEYS, settings.SECRET_KEY, *map(os.environ.get, KEYS))
+    key = (name, state, *settings.ENCRYPTION_KEYS, settings.SECRET_KEY, *map(os.environ.get, KEYS))
     known = _worlds.get(key)
     if known is None:
         made = make()
@@ -52,7 +54,7 @@ def remembered(name: Hashable, make: Callable[[], Made]) -> Made:
         return made
     with transaction.atomic():
         for table, rows_of_it in known.rows.items():
-            _write(table, rows_of_it, begun=begun.get(table, b""))
+            _write(table, rows_of_it, begun=begun.get(table, ()))
     return copy.deepcopy(known.made)
 
 
@@ -80,19 +82,21 @@ def _question() -> str:
     return " UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT FROM \"{table}\")" for table in tables)
 
 
-def _read(table: str) -> bytes:
+def _read(table: str) -> Rows:
     with connection.cursor() as cursor, cursor.copy(f'COPY (SELECT * FROM "{table}") TO STDOUT') as copied:
-        return b"".join(copied)
+        return tuple(map(bytes, copied))
 
 
-def _state(rows: dict[str, bytes]) -> int:
-    return hash(tuple(rows.items()))
+def _state(rows: dict[str, Rows]) -> int:
+    """Whatever the order in which rows lie: what was undone leaves gaps, and who comes next may be put into them."""
+    return hash(tuple((table, frozenset(each)) for table, each in rows.items()))
 
 
-def _write(table: str, rows: bytes, *, begun: bytes) -> None:
+def _write(table: str, rows: Rows, *, begun: Rows) -> None:
     with connection.cursor() as cursor:
-        if not rows.startswith(begun):
+        there = set(begun)
+        if not there.issubset(rows):
             cursor.execute(f'DELETE FROM "{table}"')
-            begun = b""
+            there = set()
         with cursor.copy(f'COPY "{table}" FROM STDIN') as copied:
-            copied.write(rows.removeprefix(begun))
+            copied.write(b"".join(row for row in rows if row not in there))

@@ -9,7 +9,7 @@ from analytics import nightly
 from routing import changes, people
 from routing.audit import SYSTEM, Actor
 from routing.terms.words import Group
-from tests.analytics.rows import NIGHT, World, at
+from tests.analytics.rows import NIGHT, World, at, partitions
 from tests.remembered import remembered
 
 DAY = dt.timedelta(days=1)
@@ -47,6 +47,15 @@ def summaries(
     models: tuple[str, str] = ("anthropic:haiku", "anthropic:sonnet"),
 ) -> dt.date:  # fmt: skip
     """Nights of meeting summaries by haiku, a third explored with sonnet; their success rates as given. The last night."""
+    partitions((first, first + (nights - 1) * DAY))  # those of no more than two months
+    given = (nights, first, per_night, haiku, sonnet, cost, seed, models)
+    return remembered(("summaries", *given), lambda: _summaries(*given))
+
+
+def _summaries(
+    nights: int, first: dt.date, per_night: int, haiku: float, sonnet: float, cost: tuple[str, str], seed: int,
+    models: tuple[str, str],
+) -> dt.date:  # fmt: skip
     world, rng = World(), random.Random(seed)
     for night in (first + days * DAY for days in range(nights)):
         for number in range(per_night):

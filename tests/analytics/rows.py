@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -25,6 +26,13 @@ def uuid7(moment: dt.datetime, seed: str) -> uuid.UUID:
     value = (round(moment.timestamp() * 1000) << 80) | (int.from_bytes(tail[:10], "big") & ((1 << 80) - 1))
     value = (value & ~(0xF << 76)) | (7 << 76)
     return uuid.UUID(int=(value & ~(0x3 << 62)) | (2 << 62))
+
+
+def partitions(days: Iterable[dt.date]) -> None:
+    """Make sure that the calls of these days have a place to go to."""
+    with connection.cursor() as cursor:
+        for month in {day.replace(day=1) for day in days}:
+            cursor.execute("SELECT routing_partition(%s)", [month])
 
 
 @dataclass
@@ -97,9 +105,7 @@ class World:
         self.labels.append(Label(item_id=item.pk, source=source, verdict="good" if good else "bad", observed_at=moment))
 
     def save(self) -> None:
-        with connection.cursor() as cursor:
-            for month in {(call.started_at.year, call.started_at.month) for call in self.calls}:
-                cursor.execute("SELECT routing_partition(%s)", [dt.date(*month, 1)])
+        partitions(call.started_at.date() for call in self.calls)
         Call.objects.bulk_create(self.calls, batch_size=2000)
         Attempt.objects.bulk_create(self.attempts, batch_size=2000)
         WorkItem.objects.bulk_create(self.items.values(), batch_size=2000)

@@ -11,11 +11,12 @@ from django.utils.html import escape
 from playwright.sync_api import Page, expect
 
 from analytics import proposals, reports, reviews, weekly
-from analytics.models import Review
+from analytics.models import Proposal, Review
 from routing.audit import SYSTEM
 from routing.terms.words import Group
 from tests.pages.conftest import NARROW, World
 from tests.pages.evidence import DAY, TASK, proved
+from tests.remembered import remembered
 
 ClientOf = Callable[[Group], Client]
 
@@ -23,6 +24,10 @@ ClientOf = Callable[[Group], Client]
 def written() -> Review:
     """Last week's review, and a change that was approved since."""
     one = proved(16)
+    return remembered("a week's review", lambda: _written(one))
+
+
+def _written(one: Proposal) -> Review:
     proposals.approve(one.pk, by=SYSTEM, comment="Agreed")
     return weekly.run(reviews.week_of(timezone.now().date() - 7 * DAY))
 
