@@ -1,10 +1,14 @@
 """What holds for all tests."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from asgiref.sync import SyncToAsync
 from django.db import connection, connections
+from django.utils import timezone
+
+from tests.analytics.rows import NIGHT, partitions
 
 
 @pytest.hookimpl(trylast=True)
@@ -17,7 +21,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
-    """The test database goes in the end: nobody may be connected to it any more, not even the thread that asgiref keeps."""
+    """The test database goes in the end: nobody may be connected to it any more, not even the thread that asgiref keeps.
+
+    Before, it is given the months that nearly all tests write into: else each would make them, and undo them.
+    """
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        today = timezone.now().date()
+        partitions(
+            (today - timedelta(days=today.day), today, today + timedelta(days=31), NIGHT, NIGHT + timedelta(days=31))
+        )
     yield
     SyncToAsync.single_thread_executor.submit(connections.close_all).result()
     with django_db_blocker.unblock(), connection.cursor() as cursor:  # type: ignore[attr-defined]
