@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 from asgiref.sync import SyncToAsync
 from django.db import connection, connections
+from django.test import TransactionTestCase
 from django.utils import timezone
 
 from tests.analytics.rows import NIGHT, partitions
+from tests.emptied import emptying
 
 
 @pytest.hookimpl(trylast=True)
@@ -25,12 +27,15 @@ def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequ
 
     Before, it is given the months that nearly all tests write into: else each would make them, and undo them.
     """
+    patch = pytest.MonkeyPatch()
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         today = timezone.now().date()
         partitions(
             (today - timedelta(days=today.day), today, today + timedelta(days=31), NIGHT, NIGHT + timedelta(days=31))
         )
+        patch.setattr(TransactionTestCase, "_fixture_teardown", emptying())
     yield
+    patch.undo()
     SyncToAsync.single_thread_executor.submit(connections.close_all).result()
     with django_db_blocker.unblock(), connection.cursor() as cursor:  # type: ignore[attr-defined]
         cursor.execute(

@@ -14,7 +14,7 @@ from time_machine import escape_hatch
 Made = TypeVar("Made")
 Rows = tuple[bytes, ...]  # each in PostgreSQL's own form for COPY, in the order in which they lie
 
-# What migrations leave behind; a flush after a test leaves the first three.
+# What migrations leave behind.
 ALWAYS_THERE = frozenset({"django_migrations", "django_content_type", "auth_permission"})
 BEGUN = frozenset({"auth_group", "routing_audithead", "routing_stateversion"})
 KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OLLAMA_BASE_URL")  # by which the seeds are simulated
@@ -36,25 +36,25 @@ def remembered(name: Hashable, make: Callable[[], Made]) -> Made:
     `name` says all that the world depends on besides settings and environment. In a database that holds what neither migrations nor
     such a world left, and at a time that a test has set, the world is simply made: it would not be the same.
     """
-    filled = _filled()
+    there = filled()
     if escape_hatch.is_travelling():
         return make()
-    begun = {table: _read(table) for table in filled}
+    begun = {table: read(table) for table in there}
     state = _state(begun)
-    if not BEGUN.issuperset(filled) and state not in _states:
+    if not BEGUN.issuperset(there) and state not in _states:
         return make()
     key = (name, state, *settings.ENCRYPTION_KEYS, settings.SECRET_KEY, *map(os.environ.get, KEYS))
     known = _worlds.get(key)
     if known is None:
         made = make()
-        rows = {table: _read(table) for table in _filled()}
+        rows = {table: read(table) for table in filled()}
         changed = {table: each for table, each in rows.items() if begun.get(table) != each}
         _states.add(_state(rows))
         _worlds[key] = _World(copy.deepcopy(made), changed)
         return made
     with transaction.atomic():
         for table, rows_of_it in known.rows.items():
-            _write(table, rows_of_it, begun=begun.get(table, ()))
+            write(table, rows_of_it, begun=begun.get(table, ()))
     return copy.deepcopy(known.made)
 
 
@@ -64,7 +64,7 @@ def forget() -> None:
     _states.clear()
 
 
-def _filled() -> list[str]:
+def filled() -> list[str]:
     """The tables that hold a row, but for ALWAYS_THERE."""
     with connection.cursor() as cursor:
         cursor.execute(_question())
@@ -82,7 +82,8 @@ def _question() -> str:
     return " UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT FROM \"{table}\")" for table in tables)
 
 
-def _read(table: str) -> Rows:
+def read(table: str) -> Rows:
+    """All that it holds."""
     with connection.cursor() as cursor, cursor.copy(f'COPY (SELECT * FROM "{table}") TO STDOUT') as copied:
         return tuple(map(bytes, copied))
 
@@ -92,7 +93,8 @@ def _state(rows: dict[str, Rows]) -> int:
     return hash(tuple((table, frozenset(each)) for table, each in rows.items()))
 
 
-def _write(table: str, rows: Rows, *, begun: Rows) -> None:
+def write(table: str, rows: Rows, *, begun: Rows = ()) -> None:
+    """Have a table that holds what it began with, if anything, hold these rows."""
     with connection.cursor() as cursor:
         there = set(begun)
         if not there.issubset(rows):
