@@ -6,10 +6,7 @@ of 500 and above.
 
 import os
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +22,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from routing import people, snapshot
 from routing.terms.words import Group
+from tests.pages.nursery import Nursery
 from tests.remembered import remembered
 from tests.routing.seeded import load_simulated
 
@@ -33,7 +31,6 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 
 expect.set_options(timeout=20_000)  # a busy machine may take long to answer; a test that holds does not wait for it
 
-ROOT = Path(__file__).resolve().parents[2]
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 NARROW = {"width": 390, "height": 844}
 
@@ -107,33 +104,26 @@ def live(transactional_db: None) -> World:
     return make_world()
 
 
-@pytest.fixture
-def server(live: World, tmp_path: Path) -> Iterator[str]:
-    """The address of a web worker on the tests' database, gone before its tables are emptied. It listens before it is ready: nobody waits."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    host, port = listener.getsockname()
+@pytest.fixture(scope="session")
+def nursery(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Where each test's server comes from."""
     url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
-    command = [sys.executable, "-m", "uvicorn", "cortex.asgi:application", "--fd", str(listener.fileno())]
-    with (tmp_path / "said").open("w") as said:
-        process = subprocess.Popen(
-            [*command, "--log-level", "warning"],
-            cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": url, "CORTEX_DATA_DIR": str(tmp_path), "CORTEX_TRIAL": "1"},
-            pass_fds=(listener.fileno(),),
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
-    listener.close()
+    with Nursery({"DATABASE_URL": url, "CORTEX_DATA_DIR": str(tmp_path_factory.mktemp("nursery"))}) as made:
+        yield made
+
+
+@pytest.fixture
+def server(live: World, nursery: Nursery, tmp_path: Path) -> Iterator[str]:
+    """The address of a web worker on the tests' database, gone before its tables are emptied. It listens before it is ready: nobody waits."""
+    said = tmp_path / "said"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+        worker = nursery.start(listener, data_dir=tmp_path, said=said)
     try:
         yield f"http://{host}:{port}"
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    text = (tmp_path / "said").read_text()
+        nursery.stop(worker, within_s=20)
+    text = said.read_text()
     assert "Traceback" not in text, text
 
 
