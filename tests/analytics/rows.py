@@ -3,12 +3,14 @@
 import datetime as dt
 import hashlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection
+from django.db.models import AutoField, Model
+from django.db.models.expressions import DatabaseDefault
 
 from routing.models import Attempt, Call, Label, WorkItem
 
@@ -106,8 +108,23 @@ class World:
 
     def save(self) -> None:
         partitions(call.started_at.date() for call in self.calls)
-        Call.objects.bulk_create(self.calls, batch_size=2000)
-        Attempt.objects.bulk_create(self.attempts, batch_size=2000)
-        WorkItem.objects.bulk_create(self.items.values(), batch_size=2000)
-        Label.objects.bulk_create(self.labels, batch_size=2000)
+        for model, rows in (
+            (Call, self.calls),
+            (Attempt, self.attempts),
+            (WorkItem, list(self.items.values())),
+            (Label, self.labels),
+        ):
+            _copy(model, rows)
         self.calls, self.attempts, self.items, self.labels = [], [], {}, []
+
+
+def _copy(model: type[Model], rows: Sequence[Model]) -> None:
+    """What `bulk_create` does, in a tenth of the time."""
+    own = [field for field in model._meta.local_concrete_fields if not isinstance(field, AutoField)]
+    given = [
+        field for field in own if not any(isinstance(getattr(row, field.attname), DatabaseDefault) for row in rows)
+    ]
+    columns = ", ".join(f'"{field.column}"' for field in given)
+    with connection.cursor() as cursor, cursor.copy(f'COPY "{model._meta.db_table}" ({columns}) FROM STDIN') as copied:
+        for row in rows:
+            copied.write_row([field.get_db_prep_save(field.pre_save(row, True), connection) for field in given])
