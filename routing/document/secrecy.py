@@ -5,7 +5,7 @@ A table is read by everybody who may read, dumped into files and kept in every r
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 MEND = "looks like a secret, and everybody who reads the table would see it; put it into `secret` of a credential"
 HIDDEN = "…"  # in a path, for a name that is itself such a text
@@ -32,22 +32,22 @@ _VARIABLE = re.compile(r"(?:KEY|KEYS|TOKEN|SECRET|PASSWORD)$")
 
 def is_secret(text: str) -> bool:
     """Whether the text holds what looks like a key of a vendor, or the value of one of this server's own secrets."""
-    return _SHAPES.search(text) is not None or any(value in text for value in _own_secrets())
+    return _holds(text, _own_secrets())
 
 
 def places(part: object, path: str, section: str = "") -> Iterator[str]:
     """The paths at which a secret stands outside the fields that are made for it; a field that is named by one is `…`."""
-    own = _own_secrets()
+    own = _own_secrets()  # once: to read the whole environment for each field took longer than all the rest of a check
     pending: list[tuple[object, str]] = [(part, path)]  # no recursion: a document may be nested deeply
     while pending:
         value, place = pending.pop()
         if isinstance(value, str):
-            if _SHAPES.search(value) or any(each in value for each in own):
+            if _holds(value, own):
                 yield place
         elif isinstance(value, Mapping):
             open_here = _OPEN.get(section, ()) if value is part else ()
             for name in reversed(value):
-                below = f"{place}.{shown(str(name))}".lstrip(".")
+                below = f"{place}.{HIDDEN if _holds(str(name), own) else name}".lstrip(".")
                 pending.append((str(name), below))
                 if name not in open_here:
                     pending.append((value[name], below))
@@ -58,6 +58,10 @@ def places(part: object, path: str, section: str = "") -> Iterator[str]:
 def shown(name: str) -> str:
     """The name of a field as a path may repeat it."""
     return HIDDEN if is_secret(name) else name
+
+
+def _holds(text: str, own: Iterable[str]) -> bool:
+    return _SHAPES.search(text) is not None or any(value in text for value in own)
 
 
 def _own_secrets() -> list[str]:

@@ -11,6 +11,7 @@ from routing.audit import SYSTEM
 from routing.dispatch import Result, dispatch
 from routing.providers.registry import close_all
 from routing.terms.request import Ask
+from tests.cortex.processes import until
 from tests.promises.pacing import paced
 from tests.routing.two_providers import CALLER, REQUEST, two_providers
 
@@ -36,7 +37,9 @@ def flipped(flips: int, calls: int, a_second: float) -> None:
 
         def flip_all() -> None:
             for number in range(2, flips + 1):
-                numbers[flip(number)] = number
+                numbers[revision := flip(number)] = number
+                if number % 4 == 0:  # or all of them are made before the process looks for the second time
+                    until(lambda revision=revision: snapshot.current().version[0] >= revision)
             connection.close()  # the thread's own
 
         async def run() -> list[Result]:
