@@ -50,7 +50,8 @@ class Transport(httpx2.AsyncBaseTransport):
             raise httpx2.RemoteProtocolError(str(error)) from error
         except ValueError as error:
             raise httpx2.LocalProtocolError(str(error)) from None
-        told = [each for each in response.headers.items() if each[0] not in _UNPACKED]
+        # As bytes: httpx2 takes a str for ASCII, which a server's headers need not be.
+        told = [(name.encode(), value.encode()) for name, value in response.headers.items() if name not in _UNPACKED]
         return httpx2.Response(response.status, headers=told, stream=_Body(response, read_s), request=request)
 
     async def aclose(self) -> None:
