@@ -41,10 +41,14 @@ WIRE_PATHS = ("/v1/", "/mcp")
 
 DISPATCH = "/api/v1/dispatch"
 
-# Only Django asks for a client's address and scheme, which a proxy in front knows better.
-_django: Any = ASGIHandler()
-console: Any = ProxyHeadersMiddleware(_django, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1"))
-api, in_loop = ApiHandler(), LoopHandler()
+
+def _behind_a_proxy(handler: Any) -> Any:
+    """`handler`, told whose address it is that a proxy in front speaks for: for who writes it down. A call's row has none."""
+    return ProxyHeadersMiddleware(handler, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1"))
+
+
+console, api = _behind_a_proxy(ASGIHandler()), _behind_a_proxy(ApiHandler())
+in_loop = LoopHandler()
 admission = Admission()
 
 

@@ -112,7 +112,7 @@ def work(fd: int, app: str) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # cortex.asgi does it, for the console alone
+        proxy_headers=False,  # cortex.asgi does it, where somebody asks for a client's address
         timeout_keep_alive=75,  # longer than nginx keeps its side, so that a proxy never writes into a closing connection
         timeout_graceful_shutdown=DRAIN_S,
         backlog=BACKLOG,

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from django.core.handlers.asgi import ASGIHandler
 from django.test import override_settings
 
 from cortex.asgi import application
@@ -126,3 +127,21 @@ async def test_a_client_that_goes_away_cancels_the_provider(seeded, monkeypatch)
     exchange.gone.set()
     await running
     assert (adapter.cancelled, exchange.sent) == (["gpt-6.1-sol"], [])
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/nothing"])
+@pytest.mark.parametrize(("proxy", "told_of"), [("127.0.0.1", "203.0.113.9"), ("192.0.2.7", "192.0.2.7")])
+async def test_django_knows_the_address_that_a_trusted_proxy_tells(path, proxy, told_of, monkeypatch):
+    """The audit trail has it, of changes over the API too."""
+    seen = []
+    made = ASGIHandler.create_request
+
+    def create(self, scope, body):
+        request, error = made(self, scope, body)
+        seen.append(request.META["REMOTE_ADDR"])
+        return request, error
+
+    monkeypatch.setattr(ASGIHandler, "create_request", create)
+    request = Exchange("GET", path, b"", [(b"x-forwarded-for", b"203.0.113.9")])
+    request.scope["client"] = (proxy, 1)
+    assert ((await request.run()).status, seen) == (404, [told_of])
