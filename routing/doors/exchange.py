@@ -41,14 +41,14 @@ class Exchange:
         self._receive, self._send = receive, send
         self.headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
         self.query: bytes = scope.get("query_string", b"")
-        self._headers = {_told(name): value for name, value in self.headers}
+        self._headers = dict(self.headers)  # ASGI has their names in lower case
 
     def header(self, name: str) -> str | None:
         """By its name in lower case; as latin-1, which every byte string is."""
-        value = self._headers.get(name)
+        value = self._headers.get(name.encode())
         return None if value is None else value.decode("latin-1").strip()
 
-    def says(self, names: frozenset[str]) -> bool:
+    def says(self, names: frozenset[bytes]) -> bool:
         """Whether any of these headers is there."""
         return not names.isdisjoint(self._headers)
 
@@ -158,6 +158,5 @@ async def whole(receive: Receive) -> bytes:
         message = await receive()
 
 
-# Names of headers as they come and as they are sent; most are the same few.
-_told = lru_cache(512)(lambda name: name.decode("latin-1").lower())
+# Names of headers as they are sent: ours, and the few of a provider's that are handed on.
 _sent = lru_cache(512)(lambda name: name.lower().encode("ascii"))

@@ -19,7 +19,7 @@ from routing.wire.base import Asked
 SESSION_HEADERS = ("x-cortex-session", "x-claude-code-session-id", "session-id", "thread-id")
 _WISHES = ("x-cortex-override", "x-cortex-task", "x-cortex-project")
 _SWITCHES = ("x-cortex-background", "x-cortex-second-opinion")
-_SAID = frozenset((*SESSION_HEADERS, *_WISHES, *_SWITCHES))
+_SAID = frozenset(name.encode() for name in (*SESSION_HEADERS, *_WISHES, *_SWITCHES))
 
 
 def meant(

@@ -19,6 +19,7 @@ _DROPPED = frozenset(
     )
 )
 _DROPPED_PREFIXES = ("x-cortex-", "x-forwarded-")
+NAME_CHARS = 100  # no program's name is longer; and names are remembered
 CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
 # To whose account a call belongs: goes with the credential.
 _ACCOUNTS = frozenset({"openai-organization", "openai-project", "chatgpt-account-id"})
@@ -29,12 +30,12 @@ _UNTOLD = frozenset({"openai-organization", "openai-project"})  # whose key it i
 
 
 def passed_on(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
-    """A client's headers that may go to a provider, without any credential. Those that are no UTF-8 stay behind."""
+    """A client's headers that may go to a provider, without any credential. Those that are no UTF-8 stay behind, and endless names."""
     kept, dropped = [], set[str]()  # by the connection's own word
     for raw_name, value in headers:
         if raw_name.lower() == b"connection":
             dropped |= {each.strip().lower() for each in value.decode("latin-1").split(",")}
-        name = _onward(raw_name)
+        name = _onward(raw_name) if len(raw_name) <= NAME_CHARS else ""
         if name:
             try:
                 kept.append((name, value.decode()))
@@ -79,7 +80,7 @@ def secrets_of(raw: Raw, endpoint: Endpoint) -> list[Secret]:
 
 def told(headers: Mapping[str, str]) -> dict[str, str]:
     """A provider's headers that the client gets."""
-    return {name: value for each, value in headers.items() if (name := _back(each))}
+    return {name: value for each, value in headers.items() if len(each) <= NAME_CHARS and (name := _back(each))}
 
 
 @lru_cache(512)

@@ -1,7 +1,9 @@
 """The front door: which way a request goes, and what it is told when it goes wrong."""
 
 import asyncio
+import gc
 import json
+import sys
 
 import pytest
 from django.core.handlers.asgi import ASGIHandler
@@ -10,6 +12,7 @@ from django.test import override_settings
 from cortex.asgi import application
 from routing import snapshot
 from routing.dispatch import engine
+from routing.providers.relay_headers import passed_on, told
 from tests.routing.dispatching import Scripted
 from tests.routing.seeded import seeded  # noqa: F401
 
@@ -145,3 +148,20 @@ async def test_django_knows_the_address_that_a_trusted_proxy_tells(path, proxy, 
     request = Exchange("GET", path, b"", [(b"x-forwarded-for", b"203.0.113.9")])
     request.scope["client"] = (proxy, 1)
     assert ((await request.run()).status, seen) == (404, [told_of])
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/nothing", "/mcp"])
+async def test_no_name_of_a_strangers_header_outlives_its_request(path):
+    """A server's memory is not for whoever sends 3 MB as a name, again and again."""
+    name = b"x-" + path.encode() + b"a" * 3_000_000
+    before = sys.getrefcount(name)
+    assert (await Exchange("POST", path, b"{}", [(name, b"x")]).run()).status in (401, 404)
+    gc.collect()
+    assert sys.getrefcount(name) == before
+
+
+def test_a_name_that_no_program_has_is_neither_passed_on_nor_back():
+    """What is passed on is remembered by its name."""
+    endless = "x-ratelimit-" + "a" * 3_000_000
+    assert passed_on([(endless.encode(), b"1"), (b"x-app", b"cli")]) == (("x-app", "cli"),)
+    assert told({endless: "1", "x-ratelimit-limit": "2"}) == {"x-ratelimit-limit": "2"}
