@@ -48,7 +48,7 @@ class Raw:
     parsed: Callable[[], Mapping[str, Any]] = field(repr=False)  # the whole body; what a relay seldom needs
     read: Callable[[], "Request"] | None = field(
         default=None, repr=False
-    )  # the same in our own form, read when it is asked for; raises what the wire raises
+    )  # the same in our own form, without this; read when it is asked for; raises what the wire raises
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # that may be passed on; names in lower case
     query: str = ""
     credential: tuple[tuple[str, Secret], ...] = ()  # headers with the client's own, for its vendor's provider alone

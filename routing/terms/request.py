@@ -1,7 +1,7 @@
 """What a caller asks for and gets, in no provider's dialect."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from routing.terms.candidate import Kept, Pin
@@ -99,7 +99,8 @@ class Request:
 
     def whole(self) -> "Request":
         """With its conversation, where only a glance was taken so far. Raises what the wire's reading raises."""
-        return self.raw.read() if self.raw is not None and self.raw.read is not None else self
+        raw = self.raw
+        return self if raw is None or raw.read is None else replace(raw.read(), raw=raw)
 
 
 @quick
