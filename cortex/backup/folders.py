@@ -19,9 +19,12 @@ CLAIM = re.compile(r"claims/apart/([0-9a-f]+)")
 
 
 def found() -> Iterator[tuple[str, Path]]:
-    """Names, relative to the data dir, and files. Of every host that shares it."""
+    """Names, relative to the data dir, and files. Of every host that shares it.
+
+    What the drain sets aside of a segment is looked for when all segments have been given: it lies there before the segment goes.
+    """
     root = Path(settings.DATA_DIR)
-    for pattern in ("spool/*/*", "claims/apart/*"):
+    for pattern in ("spool/*/*.log", "spool/bad/*", "claims/apart/*"):
         for path in sorted(root.glob(pattern)):
             name = path.relative_to(root).as_posix()
             if any(kind.fullmatch(name) for kind in (SEGMENT, BAD, CLAIM)):

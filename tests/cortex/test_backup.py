@@ -168,3 +168,17 @@ def test_a_backup_of_older_tables_is_migrated_on(settings: Any, tmp_path: Path) 
         assert clients.create_key("ci", by=SYSTEM).key  # the tables of today, and identities count on
         with connection.cursor() as cursor:
             assert tables.months(cursor) == ["2025-12-01", "2026-01-01"]
+
+
+def test_a_line_that_is_set_aside_while_the_spool_is_read_is_not_missed(source: Path) -> None:  # noqa: F811
+    segment, bad = source / "spool" / "here" / "1-1-a.log", source / "spool" / "bad" / "here-1-1-a-0.line"
+    segment.parent.mkdir(parents=True)
+    segment.write_bytes(b"no row\n")
+    names = []
+    for name, _ in folders.found():
+        names.append(name)
+        if segment.exists():  # as the drain does it
+            bad.parent.mkdir()
+            bad.write_bytes(b"no row")
+            segment.unlink()
+    assert names == ["spool/here/1-1-a.log", "spool/bad/here-1-1-a-0.line"]
