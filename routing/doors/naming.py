@@ -19,6 +19,7 @@ from routing.wire.base import Asked
 SESSION_HEADERS = ("x-cortex-session", "x-claude-code-session-id", "session-id", "thread-id")
 _WISHES = ("x-cortex-override", "x-cortex-task", "x-cortex-project")
 _SWITCHES = ("x-cortex-background", "x-cortex-second-opinion")
+NAME_CHARS = 200  # of a model; what a longer one means is not remembered, for a pattern may fit anything
 _SAID = frozenset(name.encode() for name in (*SESSION_HEADERS, *_WISHES, *_SWITCHES))
 
 
@@ -32,9 +33,11 @@ def meant(
     says = exchange.says(_SAID)  # most calls have none of all these
     wishes = [exchange.header(name) for name in _WISHES] if says else (None, None, None)
     words = (caller.sha256 or caller, asked.model, brings and wire, *wishes)
-    meaning = known.remembered(
-        words, lambda: _meaning(known.table, asked.model, caller, wire if brings else "", *wishes)
-    )
+
+    def make() -> _Meaning:
+        return _meaning(known.table, asked.model, caller, wire if brings else "", *wishes)
+
+    meaning = known.remembered(words, make) if len(asked.model) <= NAME_CHARS else make()
     ask = Ask(
         task_type=meaning.task_type or caller.default_task_type or "",
         project=meaning.project,

@@ -132,3 +132,11 @@ async def test_characters_that_no_row_holds_are_carried_all_the_same(ci):
 
 async def test_a_wire_takes_only_its_method(ci):
     assert (await Exchange("GET", "/v1/messages").run()).status == 405
+
+
+async def test_what_a_name_of_any_length_means_is_not_remembered(ci):
+    known = snapshot.fresh()
+    told(await ask(ci, "claude-sonnet-5-5"))
+    before = dict(known.memo)
+    told(await ask(ci, "claude-sonnet-" + "5" * 1_000_000))
+    assert [key for key in known.memo if key not in before] == []
