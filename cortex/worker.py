@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 from cortex.supervisor import say_ready
 from cortex.web import BACKLOG, DRAIN_S
 
+MAX_HEAD_BYTES = 64 * 1024  # of one request; a proxy in front of us takes less
 LINGER_S = 2  # how long a worker that ends waits for the next request of an idle connection, to answer it with `Connection: close`
 
 
@@ -61,7 +62,29 @@ class Joined:
 
 
 class Connection(HttpToolsProtocol):
-    """A client's connection, which ends with an answer that says so, or after it was idle for long enough."""
+    """A client's connection, which ends with an answer that says so, or after it was idle for long enough.
+
+    The parser keeps a head for as long as it goes on, and what follows a body in chunks: nobody has looked at a key by then.
+    """
+
+    _other_bytes = 0  # come since a head was whole, or something of a body came
+
+    def data_received(self, data: bytes) -> None:
+        self._other_bytes += len(data)
+        super().data_received(data)
+        if self._other_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            if self.cycle is None or self.cycle.response_complete:
+                self.send_400_response(f"The head of the request is larger than {MAX_HEAD_BYTES} bytes.")
+            else:
+                self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        self._other_bytes = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._other_bytes = 0
+        super().on_body(body)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)

@@ -1,0 +1,101 @@
+"""A client's connection to a web worker: what goes out in one piece, and what of a request is not taken in."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import pytest
+import uvicorn
+
+from cortex.worker import MAX_HEAD_BYTES, Connection, State
+
+ROOMY_S = 20
+BODY = b"HTTP/1.1 is what this body begins with\n"
+Ask = Callable[[bytes], Any]
+
+
+async def _app(scope: Mapping[str, Any], receive: Any, send: Any) -> None:
+    """Answers a POST with how long its body was, all else with BODY twice."""
+    pieces = [BODY, BODY]
+    if scope["method"] == "POST":
+        size, is_more = 0, True
+        while is_more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            size, is_more = size + len(message["body"]), message["more_body"]
+        pieces = [str(size).encode()]
+    length = str(sum(map(len, pieces))).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+    for number, piece in enumerate(pieces, start=1):
+        await send({"type": "http.response.body", "body": piece, "more_body": number < len(pieces)})
+        if scope["path"] == "/slow":
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    config = uvicorn.Config(_app, http=Connection, lifespan="off", ws="none", log_config=None)
+    config.load()
+    state = State()
+
+    def made() -> Connection:
+        return Connection(config=config, server_state=state, app_state={})
+
+    server = await asyncio.get_running_loop().create_server(made, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+async def said(port: int, *pieces: bytes) -> bytes:
+    """All that is answered to these pieces, until the worker closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+        return await asyncio.wait_for(reader.read(), ROOMY_S)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.transport.abort()
+
+
+def head(method: str, path: str, *more: str) -> bytes:
+    return "\r\n".join((f"{method} {path} HTTP/1.1", "host: here", *more, "\r\n")).encode()
+
+
+async def test_answers_to_requests_sent_at_once_come_whole_and_in_order(port: int) -> None:
+    last = head("GET", "/last", "connection: close")
+    came = await said(port, head("GET", "/") + head("GET", "/slow") + head("HEAD", "/") + last)
+    answers = came.split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert [each.partition(b"\r\n\r\n")[2] for each in answers] == [BODY * 2, BODY * 2, b"", BODY * 2]
+
+
+async def test_what_is_no_http_is_told_so(port: int) -> None:
+    assert (await said(port, b"nonsense\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("begun", [b"GET /", head("GET", "/")[:-2] + b"x-", head("GET", "/")[:-2] + b"x: "])
+async def test_a_head_without_an_end_is_not_taken_in(port: int, begun: bytes) -> None:
+    came = await said(port, begun, *[b"a" * 16_384] * 40)
+    assert came == b"" or came.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_what_follows_a_body_in_chunks_without_an_end_is_not_taken_in(port: int) -> None:
+    begun = head("POST", "/", "transfer-encoding: chunked") + b"2\r\nhi\r\n0\r\nx-"
+    assert await said(port, begun, *[b"a" * 16_384] * 40) == b""
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_large_body_and_a_large_head_before_it_are_taken(port: int, chunked: bool) -> None:
+    body = b"b" * 1_000_000
+    length = "transfer-encoding: chunked" if chunked else f"content-length: {len(body)}"
+    begun = head("POST", "/", length, "connection: close", "x: " + "a" * (MAX_HEAD_BYTES - 200))
+    pieces = [body[at : at + 1000] for at in range(0, len(body), 1000)]
+    if chunked:
+        pieces = [b"3e8\r\n" + each + b"\r\n" for each in pieces] + [b"0\r\n\r\n"]
+    came = await said(port, begun[:30_000], begun[30_000:], *pieces)
+    assert came.startswith(b"HTTP/1.1 200 ")
+    assert came.endswith(b"\r\n\r\n1000000")
