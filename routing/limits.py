@@ -19,7 +19,7 @@ from django.db import connection, transaction
 
 from routing.models import LimitPool
 from routing.policy import limits
-from routing.policy.limits import Hold, Meter, Pool, Slots, Verdict
+from routing.policy.limits import Hold, Meter, Pool, Telling, Verdict
 from routing.terms.ids import process_name
 
 ASK_S = 1.0  # a call waits no longer for the pool
@@ -142,53 +142,30 @@ def exchange(now: float) -> None:
         due = {metered: meter for metered, meter in _here.meters.items() if meter.is_due(now)}
     if not due:
         return
-    telling: dict[Metered, _Telling] = {}
+    telling: dict[Metered, Telling] = {}
     try:
         with transaction.atomic():
             rows = _locked(due)
             with _here.lock:
-                telling.update({metered: _Telling.of(meter, now) for metered, meter in due.items()})
+                telling.update({metered: meter.tell(now) for metered, meter in due.items()})
             pools = {
                 metered: _exchanged(rows.get(metered), due[metered].limit, telling[metered], now) for metered in due
             }
     except Exception:
         with _here.lock:
             for metered, told in telling.items():
-                due[metered].not_told(told.spent)
+                due[metered].not_told(told)
         raise
     with _here.lock:
         for metered, told in telling.items():
-            due[metered].told(pools[metered], _here.name, told.part, now)
+            due[metered].told(pools[metered], _here.name, told, now)
     _here.is_away = False
     _answer()
 
 
-@dataclass(frozen=True, slots=True)
-class _Telling:
-    """What a meter tells its pool."""
-
-    spent: Slots
-    part: int  # that is left of the last one
-    wanted: int
-    is_idle: bool
-
-    @classmethod
-    def of(cls, meter: Meter, now: float) -> "_Telling":
-        wanted, is_idle = meter.wanted, meter.is_idle(now)
-        return cls(meter.tell(), meter.part, wanted, is_idle)
-
-
-def _exchanged(row: LimitPool | None, limit: int, told: _Telling, now: float) -> Pool:
+def _exchanged(row: LimitPool | None, limit: int, telling: Telling, now: float) -> Pool:
     """The pool with what was told, and our new part. Without a row the client is gone: its last calls share with nobody."""
-    pool = limits.exchanged(
-        _pool(row) if row else Pool(),
-        _here.name,
-        told.spent,
-        wanted=told.wanted,
-        is_idle=told.is_idle,
-        limit=limit,
-        now=now,
-    )
+    pool = limits.exchanged(_pool(row) if row else Pool(), _here.name, telling, limit=limit, now=now)
     if row is not None:
         _write(row, pool)
     return pool

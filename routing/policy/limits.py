@@ -69,21 +69,31 @@ class Pool:
         return sum(hold.units for process, hold in self.holds.items() if process != besides)
 
 
-def exchanged(pool: Pool, process: str, spent: Slots, *, wanted: int, is_idle: bool, limit: int, now: float) -> Pool:
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What a process tells the pool."""
+
+    spent: Slots
+    wanted: int = 0  # that did not fit into its part
+    keeps: int = 0  # of its part it goes on using so much while the pool is told
+    is_idle: bool = False
+
+
+def exchanged(pool: Pool, process: str, telling: Telling, *, limit: int, now: float) -> Pool:
     """The pool after a process has told what it used and was given a new part.
 
-    The part is half of what is free, so that one who comes later finds something; at least `wanted` where there is so much. A process that
-    `is_idle` keeps its part until somebody else is hungry. What was used counts whatever the limit: then nothing is free.
+    The part is half of what is free, so that one who comes later finds something; at least what is wanted or kept where there is so much.
+    An idle process keeps its part until somebody else is hungry. What was used counts whatever the limit: then nothing is free.
     """
-    slots = kept(added(pool.slots, spent), now)
+    slots = kept(added(pool.slots, telling.spent), now)
     others = {name: hold for name, hold in pool.holds.items() if name != process and hold.told_at + DEAD_S > now}
     free = limit - used(slots, now) - sum(hold.units for hold in others.values())
     hungry = sum(hold.is_hungry and hold.told_at + STALE_S > now for hold in others.values())
-    if is_idle:
+    if telling.is_idle:
         part = 0 if hungry else min(pool.holds[process].units if process in pool.holds else 0, free)
     else:
-        part = min(free, max(wanted, ceil(free / (2 + hungry))))
-    mine = Hold(max(part, 0), now, is_hungry=max(part, 0) < min(wanted, limit))
+        part = min(free, max(telling.wanted, telling.keeps, ceil(free / (2 + hungry))))
+    mine = Hold(max(part, 0), now, is_hungry=max(part, 0) < min(telling.wanted, limit))
     return Pool(slots, {**others, process: mine})
 
 
@@ -170,19 +180,24 @@ class Meter:
     def is_idle(self, now: float) -> bool:
         return not self.wanted and now - self.used_at > SLOT_S
 
-    def tell(self) -> dict[int, int]:
-        """What the pool is told now. `told` or `not_told` must follow."""
-        telling, self.untold = self.untold, {}
-        self.wanted, self.is_curious = 0, False
+    def tell(self, now: float) -> Telling:
+        """What the pool is told now. `told` or `not_told` must follow.
+
+        Until then half of the part may be used, which the pool will not give to others; calls beyond that wait for what it says.
+        """
+        is_idle = self.is_idle(now)
+        self.part = 0 if is_idle else max(self.part, 0) // 2
+        telling = Telling(self.untold, self.wanted, self.part, is_idle)
+        self.untold, self.wanted, self.is_curious = {}, 0, False
         return telling
 
-    def not_told(self, telling: Slots) -> None:
-        """The pool could not be told: it stays to be told."""
-        self.untold = added(self.untold, telling)
+    def not_told(self, telling: Telling) -> None:
+        """The pool could not be told, or nobody knows: it stays to be told, and no more may be used than was kept."""
+        self.untold = added(self.untold, telling.spent)
 
-    def told(self, pool: Pool, process: str, before: int, now: float) -> None:
-        """The pool has taken it in. `before`: the part that was left when it was told; what was used since comes off the new one."""
-        since = before - self.part
+    def told(self, pool: Pool, process: str, telling: Telling, now: float) -> None:
+        """The pool has taken it in. What was used since comes off the new part."""
+        since = telling.keeps - self.part
         self.mine = kept(self.mine, now)
         known = added(self.mine, {second: -units for second, units in self.untold.items()})
         self.others = kept(added(pool.slots, {second: -units for second, units in known.items()}), now)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing.policy.limits import Hold, Meter, Pool, Verdict, exchanged, frees_in, used
+from routing.policy.limits import DEAD_S, Hold, Meter, Pool, Telling, Verdict, exchanged, frees_in, used
 
 T = 1_000_000.0  # a second since 1970
 
@@ -42,8 +42,8 @@ def pool(**parts):
     return Pool({}, {name: Hold(units, T) for name, units in parts.items()})
 
 
-def ask(known, process, wanted=1, spent=0, limit=100, *, is_idle=False, now=T):
-    return exchanged(known, process, {int(now): spent}, wanted=wanted, is_idle=is_idle, limit=limit, now=now)
+def ask(known, process, wanted=1, spent=0, limit=100, *, keeps=0, is_idle=False, now=T):
+    return exchanged(known, process, Telling({int(now): spent}, wanted, keeps, is_idle), limit=limit, now=now)
 
 
 def test_the_first_gets_half_and_the_next_half_of_the_rest():
@@ -94,12 +94,15 @@ class World:
         self.meters = {name: Meter(limit) for name in names}
         self.uses = []
 
-    def exchange(self, name):
+    def exchange(self, name, calls=0):
+        """While PostgreSQL writes, so many calls come to the process."""
         meter = self.meters[name]
-        wanted, idle = meter.wanted, meter.is_idle(self.now)
-        spent, part = meter.tell(), meter.part
-        self.pool = exchanged(self.pool, name, spent, wanted=wanted, is_idle=idle, limit=self.limit, now=self.now)
-        meter.told(self.pool, name, part, self.now)
+        telling = meter.tell(self.now)
+        for _ in range(calls):
+            if meter.take(1, self.now, asks=True) is Verdict.TAKEN:
+                self.uses.append((self.now, 1))
+        self.pool = exchanged(self.pool, name, telling, limit=self.limit, now=self.now)
+        meter.told(self.pool, name, telling, self.now)
 
     def take(self, name, units=1):
         """As a call does: ask the pool twice at most, then be refused."""
@@ -111,6 +114,13 @@ class World:
         if verdict is Verdict.TAKEN:
             self.uses.append((self.now, min(units, self.limit)))
         return verdict is Verdict.TAKEN
+
+    def wait(self, seconds):
+        """Who lives says something before it is thought dead."""
+        for name, hold in self.pool.holds.items():
+            if hold.told_at + DEAD_S <= self.now + seconds:
+                self.exchange(name)
+        self.now += seconds
 
     def most_in_a_minute(self):
         return max((sum(n for at, n in self.uses if start <= at < start + 60) for start, _ in self.uses), default=0)
@@ -178,18 +188,28 @@ def test_a_process_that_never_heard_of_the_pool_goes_by_the_workers_there_are():
 
 
 def test_what_is_used_while_the_pool_is_told_comes_off_the_new_part():
-    meter = Meter(100)
-    meter.take(1, T, asks=True)
-    part = meter.part
-    pool = exchanged(Pool(), "a", meter.tell(), wanted=1, is_idle=False, limit=100, now=T)
-    meter.told(pool, "a", part, T)
-    assert meter.part == 50
-    part, spent = meter.part, meter.tell()
-    for _ in range(3):
-        assert meter.take(1, T, asks=True) is Verdict.TAKEN
-    pool = exchanged(pool, "a", spent, wanted=0, is_idle=False, limit=100, now=T)
-    meter.told(pool, "a", part, T)
-    assert (pool.holds["a"].units, meter.part, meter.untold) == (50, 47, {int(T): 3})
+    world = World(100, "a")
+    assert world.take("a")
+    world.exchange("a", calls=3)
+    meter = world.meters["a"]
+    assert (world.pool.holds["a"].units, meter.part, meter.untold) == (50, 47, {int(T): 3})
+
+
+def test_while_the_pool_is_told_only_what_is_kept_for_certain_may_be_used():
+    """It has 60 and will have half of the 89 that "b" left: were more than that used meanwhile, both would have the rest."""
+    world = World(120, "ab")
+    assert world.take("a")
+    assert world.take("b")
+    world.exchange("a", calls=100)
+    for name in "ba":
+        while world.take(name):
+            pass
+    assert sum(units for _, units in world.uses) == 120
+
+
+def test_a_part_that_is_being_told_is_kept_by_half():
+    known = ask(pool(a=50), "b", wanted=70)
+    assert ask(known, "a", 0, keeps=25).holds["a"].units == 25
 
 
 def test_alone_from_the_beginning_the_whole_limit_is_ones_own():
@@ -214,9 +234,9 @@ def test_in_no_minute_do_they_pass_the_limit_however_they_take_turns(steps, limi
         if act == "take":
             world.take(name, number if number < 4 else 1)
         elif act == "exchange":
-            world.exchange(name)
+            world.exchange(name, calls=number)
         else:
-            world.now += number / 4
+            world.wait(number / 5)
     assert world.most_in_a_minute() <= limit
 
 
@@ -227,7 +247,7 @@ def test_what_a_pool_holds_and_has_used_never_passes_the_limit(steps):
         if act == "take":
             world.take(name)
         elif act == "exchange":
-            world.exchange(name)
+            world.exchange(name, calls=number)
         else:
-            world.now += number / 10
+            world.wait(number / 10)
         assert used(world.pool.slots, world.now) + world.pool.held() <= 50
