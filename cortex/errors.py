@@ -5,6 +5,7 @@ lacks follows from its status.
 """
 
 import logging
+import sys
 import uuid
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -170,6 +171,16 @@ class Unstorable:
             return None
         logger.warning("Not storable", exc_info=error)
         return HttpResponse(render_to_string("400.html"), status=400)
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """What a page answers that failed, in the middleware or the view: 503 while PostgreSQL is away, else 500.
+
+    Neither page may need PostgreSQL, nor anything else of the request's.
+    """
+    if not isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        return HttpResponse(render_to_string("500.html"), status=500)
+    return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "5"})
 
 
 # What the console's middleware says, for answers that do not pass it. Only the page of the API's description is more than data.

@@ -19,3 +19,5 @@ urlpatterns = [
     path("", include("analytics.urls")),
     path("", include("routing.urls")),
 ]
+
+handler500 = "cortex.errors.broken"

@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, StreamingHttpResponse
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
@@ -115,3 +116,29 @@ def test_the_console_takes_data_errors_for_the_senders_fault() -> None:
     assert refused.status_code == 400
     assert b"Nothing was changed" in refused.content
     assert middleware.process_exception(request, KeyError("a defect")) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (OperationalError("connection refused"), 503, b"Recording to the spool"),
+        (InterfaceError("connection already closed"), 503, b"Recording to the spool"),
+        (RuntimeError("a defect"), 500, b"Something broke here"),
+    ],
+)
+@pytest.mark.parametrize(
+    "place", ["sessions.middleware.SessionMiddleware.process_request", "sessions.backends.db.SessionStore.load"]
+)
+def test_a_page_that_fails_tells_an_absent_postgresql_from_a_defect(
+    client: Client, monkeypatch: pytest.MonkeyPatch, place: str, error: Exception, status: int, words: bytes
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(f"django.contrib.{place}", fails)
+    client.raise_request_exception = False
+    client.cookies[settings.SESSION_COOKIE_NAME] = "x" * 32
+    page = client.get("/")
+    assert (page.status_code, page.get("Retry-After")) == (status, "5" if status == 503 else None)
+    assert words in page.content
+    assert "script-src" in page["Content-Security-Policy"]
