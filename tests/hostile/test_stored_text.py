@@ -27,6 +27,7 @@ from tests.pages.conftest import (  # noqa: F401
     browser_type_launch_args,
     context,
     live,
+    nursery,
     server,
     sign_in,
     world,
