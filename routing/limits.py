@@ -22,7 +22,8 @@ from routing.policy import limits
 from routing.policy.limits import Hold, Meter, Pool, Telling, Verdict
 from routing.terms.ids import process_name
 
-ASK_S = 1.0  # a call waits no longer for the pool
+ASK_S = 1.0  # a call waits no longer for units that the pool may yet have
+AWAY_S = 3.0  # a pool that does not answer for so long is away; sooner it may be this process that is late, and all the rest is used
 AGAIN_S = 0.1  # between two questions to the pools, however many wait
 
 
@@ -78,7 +79,7 @@ def take(
 ) -> Full | Verdict | None:
     """Use, of each measure, (limit, units) now: all or nothing. None: taken. `Verdict.ASK`: wait for `asked` and try again.
 
-    Who has `waited` is told yes or no.
+    Who has `waited` is told yes or no, as soon as the pool has answered.
     """
     taken: list[tuple[Meter, int]] = []
     asks = _here.wake is not None and not _here.is_away

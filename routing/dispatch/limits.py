@@ -46,15 +46,17 @@ async def let_in(caller: Caller, ask: Ask, *, writes: bool = True) -> Held | Non
 
 async def _taken(client: str, wanted: Mapping[Measure, tuple[int, int]]) -> float:
     """When it was taken, in seconds since 1970. Waits a moment for what other processes hold. Raises Refused."""
-    until = time.monotonic() + limits.ASK_S
+    begun = time.monotonic()
     while True:
-        now, left_s = time.time(), until - time.monotonic()
-        full = limits.take(client, wanted, now, waited=left_s <= 0)
+        now, waited_s = time.time(), time.monotonic() - begun
+        if waited_s >= limits.AWAY_S:
+            limits.away()
+        full = limits.take(client, wanted, now, waited=waited_s >= limits.ASK_S)
         if full is None:
             return now
         if isinstance(full, Full):
             raise _refused(client, full)
-        await limits.asked(left_s)
+        await limits.asked((limits.ASK_S if waited_s < limits.ASK_S else limits.AWAY_S) - waited_s)
 
 
 def settle(held: Held | None, attempts: Sequence[AttemptRecord]) -> None:

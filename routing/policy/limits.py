@@ -123,16 +123,16 @@ class Meter:
     def take(self, units: int, now: float, *, asks: bool, waited: bool = False) -> Verdict:
         """Use so many units now, if they fit. A call larger than the limit needs the whole of it.
 
-        `asks`: the pool can be asked. `waited`: it was, and either had nothing to give or did not answer.
+        `asks`: the pool can be asked. `waited`: it was, and who has its answer is told yes or no.
         """
         units = min(units, self.limit)
         is_confirmed = self.told_at is not None and now - self.told_at <= STALE_S
-        if not asks or (waited and not is_confirmed):
+        if not asks:
             return self._alone(units, now)
         if is_confirmed and self.part >= units:
             self.part -= units
             return self._book(units, now)
-        if waited or (self.told_at is not None and self._used(now) + units > self.limit):
+        if (waited and is_confirmed) or (self.told_at is not None and self._used(now) + units > self.limit):
             self.is_curious = True
             return Verdict.FULL
         self.wanted = max(self.wanted, units)

@@ -1,5 +1,6 @@
 """Requests and tokens per minute of a client: counted, settled, shared by processes through PostgreSQL."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -176,9 +177,27 @@ def test_a_client_that_was_deleted_meanwhile_disturbs_nobody() -> None:
     assert not LimitPool.objects.exists()
 
 
-async def test_a_pool_that_does_not_answer_in_time_is_not_waited_for() -> None:
+async def test_a_pool_that_does_not_answer_in_time_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ASK_S", 0.01)
+    monkeypatch.setattr(limits, "AWAY_S", 0.05)
     with Process().runs():
         assert await let(caller(1), Ask("talk"), 2) == [200, 429]
+        assert limits._here.is_away, "who comes next does not wait again"
+
+
+async def test_a_pool_that_answers_late_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All was used elsewhere: an even share would have let the call in."""
+    monkeypatch.setattr(limits, "ASK_S", 0.01)
+    with Process().runs():
+        calling = asyncio.ensure_future(let(caller(1), Ask("talk"), 1))
+        await asyncio.sleep(0.05)
+        now = time.time()
+        (meter,) = limits._here.meters.values()
+        telling = meter.tell(now)
+        used = pure.exchanged(pure.Pool({int(now): 1}), limits._here.name, telling, limit=1, now=now)
+        meter.told(used, limits._here.name, telling, now)
+        limits._answer()
+        assert await calling == [429]
 
 
 def test_the_api_shows_a_clients_limits_and_what_it_used_of_them(seeded: str) -> None:  # noqa: F811

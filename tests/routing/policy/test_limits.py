@@ -195,6 +195,14 @@ def test_what_is_used_while_the_pool_is_told_comes_off_the_new_part():
     assert (world.pool.holds["a"].units, meter.part, meter.untold) == (50, 47, {int(T): 3})
 
 
+def test_a_process_that_has_no_answer_yet_does_not_go_by_a_share_while_the_pool_can_be_asked():
+    meter = Meter(60, processes=2)
+    assert meter.take(1, T, asks=True, waited=True) is Verdict.ASK
+    pool = ask(Pool({int(T): 60}), "a", limit=60)
+    meter.told(pool, "a", meter.tell(T), T)
+    assert meter.take(1, T, asks=True, waited=True) is Verdict.FULL
+
+
 def test_while_the_pool_is_told_only_what_is_kept_for_certain_may_be_used():
     """It has 60 and will have half of the 89 that "b" left: were more than that used meanwhile, both would have the rest."""
     world = World(120, "ab")
