@@ -13,7 +13,6 @@ import threading
 from cortex.environment import ensure_database
 from cortex.supervisor import say_ready
 
-
 NICENESS = 5  # of 19: a third of a web worker's share when both want the same processor
 
 
