@@ -29,9 +29,9 @@ class Retries:
         self._failed += 1
 
     def allows(self, now: float) -> bool:
-        """Whether one more may fail."""
+        """Whether one more may fail: with it they are not over what there is room for."""
         self._at(now)
-        return self._failed < FLOOR + SHARE * self._calls
+        return self._failed + 1 <= FLOOR + SHARE * self._calls
 
     def _at(self, now: float) -> list[int]:
         second = int(now)
