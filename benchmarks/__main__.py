@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
-BENCHMARKS = ("dispatch", "peers", "http1", "ingest", "nightly", "evidence")
+BENCHMARKS = ("dispatch", "relay_profile", "peers", "http1", "ingest", "nightly", "evidence")
 
 
 def main() -> None:
