@@ -2,6 +2,8 @@
 
 An unknown is "–" wherever it stands, never 0: every filter here takes None and says so. Numbers come back as text with
 their unit, so that a table, a card and a tooltip agree to the digit.
+
+Over 300 lines in one module, for templates load a library by one name.
 """
 
 import json

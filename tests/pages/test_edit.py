@@ -1,4 +1,7 @@
-"""The editor of a route: rearrange, preview, publish, be told of a conflict."""
+"""The editor of a route: rearrange, preview, publish, be told of a conflict.
+
+Over 300 lines: one walk through one editor, whose steps share its form.
+"""
 
 import json
 import re

@@ -1,4 +1,7 @@
-"""The editors of providers, models, quotas, curves, task types, rules, projects and credentials: preview, publish, be told, remove."""
+"""The editors of providers, models, quotas, curves, task types, rules, projects and credentials: preview, publish, be told, remove.
+
+Over 300 lines: every kind of part goes through the same table of cases.
+"""
 
 from collections.abc import Callable
 from typing import Any

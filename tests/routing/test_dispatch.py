@@ -1,4 +1,7 @@
-"""One call through the attempt loop: what falls back, what rests, what is written, what the caller is told."""
+"""One call through the attempt loop: what falls back, what rests, what is written, what the caller is told.
+
+Over 300 lines: one loop, from its first candidate to its last, over one world.
+"""
 
 import asyncio
 import re

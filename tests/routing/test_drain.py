@@ -1,4 +1,7 @@
-"""Lines of the spool become rows, once."""
+"""Lines of the spool become rows, once.
+
+Over 300 lines: every form that a line may have come to, and the one drain that meets it.
+"""
 
 import dataclasses
 import json

@@ -1,4 +1,7 @@
-"""A session keeps the model that it began with, whatever becomes of the route and the shares, in every process."""
+"""A session keeps the model that it began with, whatever becomes of the route and the shares, in every process.
+
+Over 300 lines: one session and each change of the table that may meet it.
+"""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -2,6 +2,8 @@
 
 Every trap is shown twice: with the rules as they are the claim holds, and with the one rule taken out it does not.
 A trap whose second half does not fail would prove nothing.
+
+Over 300 lines: all traps stand in one place, so that a rule without one is seen.
 """
 
 import numpy as np

@@ -1,4 +1,7 @@
-"""Rows 1 to 17 of what the seeds ask of routing, each as a person would try it on the seeds' table."""
+"""Rows 1 to 17 of what the seeds ask of routing, each as a person would try it on the seeds' table.
+
+Over 300 lines: one test a row, in the order of the rows.
+"""
 
 import re
 from contextlib import nullcontext

@@ -1,4 +1,7 @@
-"""OAuth credentials against a real token server on loopback: renewed ahead of their end, by one process, and told when they cannot be."""
+"""OAuth credentials against a real token server on loopback: renewed ahead of their end, by one process, and told when they cannot be.
+
+Over 300 lines: one token server and one clock for all that may come of a token.
+"""
 
 import json
 import logging

@@ -1,4 +1,7 @@
-"""From a client's wire to a provider of another: order, names and arguments arrive as they were, whatever the way."""
+"""From a client's wire to a provider of another: order, names and arguments arrive as they were, whatever the way.
+
+Over 300 lines: every way between the wires over the same conversations.
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""A glance at a body says what its reading says, or nothing."""
+"""A glance at a body says what its reading says, or nothing.
+
+Over 300 lines: the bodies that all three wires' glances are held to.
+"""
 
 import json
 from typing import Any

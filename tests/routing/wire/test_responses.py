@@ -1,4 +1,7 @@
-"""OpenAI's Responses: bodies are read, and the openai SDK reads what is written."""
+"""OpenAI's Responses: bodies are read, and the openai SDK reads what is written.
+
+Over 300 lines: the whole wire, field by field.
+"""
 
 from dataclasses import replace
 
