@@ -94,8 +94,8 @@ async def flapping(there: World, calls: int) -> list[Result | Refused]:
 async def test_where_no_circuit_opens_failing_fallbacks_are_a_fifth_of_the_calls_and_ten(there: World) -> None:
     for model in ("gpt-codex", "claude-sonnet", "qwen"):
         there.adapter.script[model] = Fault(ErrorKind.SERVER, "down", http_status=500)
-    ended = await flapping(there, 300)
-    assert len(there.adapter.called) <= 300 * 1.2 + 10 + 1
+    ended = await flapping(there, 302)  # a fifth of 300 is 60: the next one is let in at 305
+    assert len(there.adapter.called) <= 302 * 1.2 + 10
     last = ended[-1]
     assert isinstance(last, Refused)
     assert [each.model for each in last.attempts] == ["codex"]
