@@ -50,14 +50,10 @@ class Bulkhead:
 
     def leave(self) -> None:
         self.taken -= 1
-        if self._waiting:
-            self.let_in()
+        self.let_in()
 
     async def __aenter__(self) -> None:
-        if self.taken < self.capacity and not self._waiting:
-            self.taken += 1
-        else:
-            await self.enter()
+        await self.enter()
 
     async def __aexit__(self, *_: object) -> None:
         self.leave()

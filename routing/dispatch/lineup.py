@@ -101,8 +101,8 @@ class Lineup:
         return any(each.reason is SkipReason.BUSY for each in self.left_out)
 
     def _objection(self, candidate: Candidate) -> tuple[SkipReason, str] | None:
-        refused = self._refused and self._refused.get((candidate.provider, candidate.credential))
-        if refused:
+        refused = self._refused.get((candidate.provider, candidate.credential))
+        if refused is not None:
             return SkipReason.NOT_READY, f"shares the credential that {refused} was just refused with"
         if self._larger_than is not None and (self._window(candidate) or 0) <= self._larger_than:
             return SkipReason.WINDOW_TOO_SMALL, "has no larger window than the model for which this was too long"

@@ -145,17 +145,14 @@ class Watched:
 
 async def whole(receive: Receive) -> bytes:
     """The body that comes. Raises Gone."""
-    message = await receive()
-    if message["type"] != "http.disconnect" and not message.get("more_body", False):
-        return message.get("body", b"")  # type: ignore[no-any-return]  # ASGI says so
     parts: list[bytes] = []
     while True:
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise Gone
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(parts)
-        message = await receive()
 
 
 # Names of headers as they are sent: ours, and the few of a provider's that are handed on.

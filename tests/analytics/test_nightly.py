@@ -12,6 +12,7 @@ from analytics import nightly, queries
 from analytics.models import Block, Comparison, Proposal, Rollup, Tally, YardstickState
 from analytics.stats.histograms import bucket_of
 from routing.models import JobRun, Label, WorkItem
+from tests import threads
 from tests.analytics.rows import NIGHT, World, at
 
 DAY = dt.timedelta(days=1)
@@ -125,17 +126,7 @@ def test_five_runs_at_once_make_one_result() -> None:
     last = NIGHT + 3 * DAY
     found: list[nightly.Night] = []
 
-    def work() -> None:
-        try:
-            found.extend(nightly.run_until(last))
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    threads.at_once(lambda: found.extend(nightly.run_until(last)), 5)
     assert sorted(night.night for night in found if night.was_run) == [NIGHT + days * DAY for days in range(4)]
     assert JobRun.objects.filter(job="nightly", status="done", dirty=False).count() == 4
     together = written()

@@ -1,12 +1,10 @@
 """From evidence to an open proposal, and from there to a revision or a refusal."""
 
 import datetime as dt
-import threading
 from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from django.db import connection
 
 from analytics import nightly, proposals
 from analytics.arms import current_routes
@@ -14,6 +12,7 @@ from analytics.models import Comparison, Proposal
 from routing import audit, changes
 from routing.audit import SYSTEM, Actor
 from routing.models import AuditEvent, Model, Revision
+from tests import threads
 from tests.analytics.conftest import DAY, TABLE, summaries
 from tests.analytics.rows import NIGHT
 
@@ -211,13 +210,7 @@ def test_of_eight_approvals_at_once_one_counts(person: Person) -> None:
             told.append(proposals.approve(number, by=anna).status)
         except proposals.Conflict as conflict:
             told.append(conflict.code)
-        finally:
-            connection.close()
 
-    threads = [threading.Thread(target=decide) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    threads.at_once(decide, 8)
     assert sorted(told) == ["already_decided"] * 7 + ["approved"]
     assert Revision.objects.filter(source="proposal").count() == 1

@@ -1,17 +1,17 @@
 """Nightly and weekly: on time, twice, five times at once, delivered again or a week late, one result a date and the same bytes."""
 
 import datetime as dt
-import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import connection, models
+from django.db import models
 
 from analytics import tasks
 from analytics.models import Block, Comparison, Proposal, Review, Rollup, Tally, YardstickState
 from routing.models import JobRun
+from tests import threads
 from tests.analytics.conftest import DAY, NIGHT, summaries, table  # noqa: F401
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("table")]
@@ -66,22 +66,7 @@ def daily(on: Callable[[dt.date], None], deliver: Deliver) -> None:
 
 def at_once() -> None:
     """Five workers take the same messages."""
-    failed: list[Exception] = []
-
-    def work() -> None:
-        try:
-            both()
-        except Exception as error:  # noqa: BLE001 - told below, for a thread's own is lost
-            failed.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failed == []
+    threads.at_once(both, 5)
 
 
 def twice(on: Callable[[dt.date], None]) -> None:

@@ -1,11 +1,9 @@
 """Verdicts become labels on work items, once each."""
 
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from django.db import connection
 
 from routing import drain, feedback, records
 from routing.audit import Actor
@@ -13,6 +11,7 @@ from routing.feedback import Match, NotFound, Refused, Said, Saying
 from routing.models import Call, JobRun, Label, TaskType, WorkItem
 from routing.recorder import Spool
 from routing.terms.words import LabelSource, Verdict
+from tests import threads
 from tests.routing.files import imported, row
 from tests.routing.spooled import intent, outcome
 
@@ -157,15 +156,5 @@ def test_the_same_verdict_from_many_at_once_is_one_label() -> None:
     imported(row(request_id="r", success=""))
     found = feedback.targets(Match(request_id="r"))
 
-    def say() -> None:
-        try:
-            feedback.give(found, GOOD, by=ANNA)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=say) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    threads.at_once(lambda: feedback.give(found, GOOD, by=ANNA), 5)
     assert Label.objects.count() == 1

@@ -17,7 +17,9 @@ from routing import clients, idempotency, recorder, snapshot
 from routing.audit import SYSTEM
 from routing.providers.registry import close_all
 from tests import doubles
+from tests.remembered import remembered
 from tests.routing.doors.sdks import There
+from tests.routing.doors.ways import WAYS, Way
 
 
 @contextmanager
@@ -78,3 +80,14 @@ def of_openai(address: str, seeded: str) -> Iterator[openai.OpenAI]:
 def of_anthropic(address: str, seeded: str) -> Iterator[anthropic.Anthropic]:
     with anthropic.Anthropic(base_url=address, api_key=seeded, max_retries=0) as client:
         yield client
+
+
+@pytest.fixture(params=WAYS.values(), ids=WAYS)
+def way(request: pytest.FixtureRequest) -> Way:
+    return request.param
+
+
+@pytest.fixture
+def key(own_spool: None) -> str:
+    """Of the client "ci"."""
+    return remembered("ci's key", lambda: clients.create_key("ci", by=SYSTEM).key)

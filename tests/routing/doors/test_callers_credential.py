@@ -3,40 +3,24 @@
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.core.management import call_command
 
-from routing import circuits, clients, drain, recorder, snapshot
-from routing.audit import SYSTEM
+from routing import circuits, drain, snapshot
 from routing.models import Attempt, Cooldown
 from routing.terms.words import ProviderKind
 from tests import doubles
 from tests.doubles import script
 from tests.doubles.wires import error_body
-from tests.routing.doors.test_relaying import WAYS, Way, _closing, ask, body, told
+from tests.routing.doors.test_relaying import _closing, ask, body, told
+from tests.routing.doors.ways import WAYS
 from tests.routing.two_providers import publish
 
 pytestmark = pytest.mark.django_db
 CANARY = "sk-ant-oat01-canary-4711"
 BEARER = {"authorization": f"Bearer {CANARY}"}
-
-
-@pytest.fixture(params=WAYS.values(), ids=WAYS)
-def way(request: pytest.FixtureRequest) -> Way:
-    return request.param
-
-
-@pytest.fixture
-def key(settings, tmp_path) -> Iterator[str]:
-    settings.DATA_DIR = tmp_path
-    recorder.close()
-    snapshot.forget()
-    yield clients.create_key("ci", by=SYSTEM).key
-    recorder.close()
-    snapshot.forget()
 
 
 def route(settings, *providers: tuple[ProviderKind, doubles.Double], named: bool = True) -> None:

@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 import openai
 import pytest
 
-from routing import clients, limits, recorder, snapshot
+from routing import clients, limits, snapshot
 from routing.audit import SYSTEM
 from routing.doors import rates
 from tests import doubles
 from tests.cortex.test_asgi import Exchange
 from tests.doubles import script
-from tests.remembered import remembered
 from tests.routing.doors.test_embeddings import VECTORS, two_embedders
-from tests.routing.doors.test_relaying import WAYS, Way, _closing, ask, body, told
+from tests.routing.doors.test_relaying import _closing, ask, body, told
+from tests.routing.doors.ways import WAYS, Way
 from tests.routing.two_providers import publish
 
 pytestmark = pytest.mark.django_db
@@ -26,21 +26,6 @@ OF_VENDOR = {
     "anthropic-ratelimit-requests-limit": "9999",
     "anthropic-ratelimit-input-tokens-remaining": "8888",
 }
-
-
-@pytest.fixture(params=WAYS.values(), ids=WAYS)
-def way(request: pytest.FixtureRequest) -> Way:
-    return request.param
-
-
-@pytest.fixture
-def key(settings, tmp_path) -> Iterator[str]:
-    settings.DATA_DIR = tmp_path
-    recorder.close()
-    snapshot.forget()
-    yield remembered("ci's key", lambda: clients.create_key("ci", by=SYSTEM).key)
-    recorder.close()
-    snapshot.forget()
 
 
 @pytest.fixture

@@ -4,58 +4,22 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
 
-from routing import clients, drain, recorder, snapshot
-from routing.audit import SYSTEM
+from routing import drain, snapshot
 from routing.models import Attempt
 from routing.providers.registry import close_all
-from routing.terms.words import ProviderKind
 from tests import doubles
 from tests.cortex.test_asgi import Exchange
 from tests.doubles import Double, script
 from tests.doubles.wires import answer_body, error_body, events
-from tests.remembered import remembered
-from tests.routing.two_providers import ANTHROPIC, BODIES, OPENAI, UPSTREAM, publish
+from tests.routing.doors.ways import WAYS, Way
+from tests.routing.two_providers import ANTHROPIC, BODIES, UPSTREAM, publish
 
 pytestmark = pytest.mark.django_db
 Made = TypeVar("Made")
-
-
-@dataclass(frozen=True)
-class Way:
-    path: str
-    wire: str
-    kind: ProviderKind
-
-    @property
-    def other(self) -> ProviderKind:
-        return OPENAI if self.kind is ANTHROPIC else ANTHROPIC
-
-
-WAYS = {
-    "messages": Way("/v1/messages", "anthropic", ANTHROPIC),
-    "chat": Way("/v1/chat/completions", "openai_chat", OPENAI),
-    "responses": Way("/v1/responses", "openai_responses", OPENAI),
-}
-
-
-@pytest.fixture(params=WAYS.values(), ids=WAYS)
-def way(request: pytest.FixtureRequest) -> Way:
-    return request.param
-
-
-@pytest.fixture
-def key(settings, tmp_path) -> Iterator[str]:
-    settings.DATA_DIR = tmp_path
-    recorder.close()
-    snapshot.forget()
-    yield remembered("ci's key", lambda: clients.create_key("ci", by=SYSTEM).key)
-    recorder.close()
-    snapshot.forget()
 
 
 @contextmanager

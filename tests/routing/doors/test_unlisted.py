@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from routing import adoption, circuits, clients, drain, recorder, snapshot, suggestions
+from routing import adoption, circuits, clients, drain, snapshot, suggestions
 from routing.audit import SYSTEM
 from routing.dispatch import metrics
 from routing.doors import counting
@@ -18,7 +18,8 @@ from tests.cortex.test_asgi import Exchange
 from tests.doubles import Double, script
 from tests.doubles.wires import answer_body, error_body, events
 from tests.remembered import remembered
-from tests.routing.doors.test_relaying import WAYS, Way, _closing, ask, body, told
+from tests.routing.doors.test_relaying import _closing, ask, body, told
+from tests.routing.doors.ways import WAYS, Way
 from tests.routing.two_providers import BODIES, publish
 
 pytestmark = pytest.mark.django_db
@@ -26,20 +27,10 @@ NAMED = {"anthropic": "claude-sonnet-4-5-20250929", "openai": "gpt-5.1-Codex"}  
 OWN = {"authorization": "Bearer sk-ant-oat01-own"}
 
 
-@pytest.fixture(params=WAYS.values(), ids=WAYS)
-def way(request: pytest.FixtureRequest) -> Way:
-    return request.param
-
-
 @pytest.fixture
-def key(settings, tmp_path) -> Iterator[str]:
-    settings.DATA_DIR = tmp_path
-    recorder.close()
-    snapshot.forget()
+def key(own_spool: None) -> Iterator[str]:
     counting.forget()
     yield remembered("an observed client's key", _observed)
-    recorder.close()
-    snapshot.forget()
     counting.forget()
 
 
