@@ -1,4 +1,4 @@
-"""The SDKs' requests over the relay's connections: an httpx2 transport that costs a tenth of its own (httpcore2, h11, anyio).
+"""The SDKs' requests over the relay's connections: an httpx2 transport that costs a quarter of its own (httpcore2, h11, anyio).
 
 The SDKs build their requests and name the errors of answers as ever; only the bytes go another way. What cannot be sent or read is raised as
 httpx2's own exceptions, which `providers.errors` knows.
