@@ -18,6 +18,7 @@ from cortex.supervisor import say_ready
 from cortex.web import BACKLOG, DRAIN_S
 
 MAX_HEAD_BYTES = 64 * 1024  # of one request; a proxy in front of us takes less
+WHOLE_BYTES = 64 * 1024  # what is larger is not kept for the end of the loop's turn
 LINGER_S = 2  # how long a worker that ends waits for the next request of an idle connection, to answer it with `Connection: close`
 
 
@@ -28,34 +29,34 @@ class State(ServerState):
 
 
 class Joined:
-    """A transport that sends an answer's head in one piece with what follows it in the same turn of the loop.
+    """A transport that sends in one piece what is written in one turn of the loop: an answer's head, its body, a stream's events and its end.
 
     Each write of its own is a system call here, and one more reading there.
     """
 
-    __slots__ = ("_head", "_loop", "_transport")
+    __slots__ = ("_loop", "_size", "_transport", "_waiting")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop, self._head = transport, loop, b""
+        self._transport, self._loop = transport, loop
+        self._waiting: list[bytes] = []
+        self._size = 0
 
     def write(self, data: bytes) -> None:
-        head, self._head = self._head, b""
-        if head:
-            self._transport.writelines((head, data))
-        elif data.startswith(b"HTTP/"):
-            self._head = data
+        if not self._waiting:
             self._loop.call_soon(self._flush)
-        else:
-            self._transport.write(data)
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size > WHOLE_BYTES:  # the transport is to know how much waits, so that it can say when that is too much
+            self._flush()
 
     def close(self) -> None:
         self._flush()
         self._transport.close()
 
     def _flush(self) -> None:
-        head, self._head = self._head, b""
-        if head and not self._transport.is_closing():
-            self._transport.write(head)
+        waiting, self._waiting, self._size = self._waiting, [], 0
+        if waiting and not self._transport.is_closing():
+            self._transport.writelines(waiting)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
