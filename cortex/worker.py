@@ -46,7 +46,7 @@ class Joined:
             self._loop.call_soon(self._flush)
         self._waiting.append(data)
         self._size += len(data)
-        if self._size > WHOLE_BYTES:  # the transport is to know how much waits, so that it can say when that is too much
+        if self._size > WHOLE_BYTES:  # the transport says when too much waits, so it must know
             self._flush()
 
     def close(self) -> None:
