@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-MACHINE = "2 cores, Linux, Python 3.11"
+from benchmarks.machine import MACHINE
+
 ROOT = Path(__file__).resolve().parent.parent
 BODY = {"task_type": "bench", "prompt": "What is two plus two?", "max_tokens": 16}
 CHAT = {"model": "bench", "messages": [{"role": "user", "content": BODY["prompt"]}], "max_tokens": 16}

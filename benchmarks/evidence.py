@@ -22,9 +22,9 @@ from analytics.stats.results import FIRES_AT, Kind, TaskSettings
 from analytics.stats.sequences import wilson_interval
 from benchmarks import closed_loop, replay
 from benchmarks.looks import Proposal, first_proof, first_proposals, share_proposed
+from benchmarks.machine import MACHINE
 from benchmarks.worlds import CHALLENGER, INCUMBENT, START, Route, counts, items, last_night, late, unequal
 
-MACHINE = "2 cores, Linux, Python 3.11"
 YEAR = 365
 ROUTES = 2_000  # so many that a share of 2 % is known to ± 0.6 points
 AT_ONCE = 200  # routes; more would only need more memory

@@ -23,7 +23,8 @@ from typing import Any
 import uvloop
 
 from benchmarks.certificates import Authority
-from benchmarks.dispatch import MACHINE, ROOT, free_port, process
+from benchmarks.dispatch import ROOT, free_port, process
+from benchmarks.machine import MACHINE
 
 CALLS, ROUNDS = 100, 9
 SIZES = {"400 bytes": 400, "120 KB": 120_000}

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-MACHINE = "2 cores, Linux, Python 3.11"
+from benchmarks.machine import MACHINE
+
 NAME = "cortex_bench_ingest"
 HEADER = "ts,task_type,provider,model,role,propensity,input_tokens,output_tokens,ttft_ms,total_ms,success,cost_usd,request_id,attempt,size,client"
 

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-MACHINE = "2 cores, Linux, Python 3.11"
+from benchmarks.machine import MACHINE
+
 NAME = "cortex_bench_nightly"
 FIRST = dt.date(2026, 1, 1)
 TASKS, CHALLENGERS = 20, 3

@@ -18,7 +18,6 @@ from typing import Any
 
 from benchmarks.dispatch import (
     LONG,
-    MACHINE,
     RELAYED,
     ROOT,
     cpu_s,
@@ -29,6 +28,7 @@ from benchmarks.dispatch import (
     rss_mb,
     wait_for,
 )
+from benchmarks.machine import MACHINE
 from benchmarks.systems import SYSTEMS, System, native
 
 CONNECTIONS = 16

@@ -20,7 +20,8 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.dispatch import MACHINE, RELAY, ROOT, free_port, own_world, process, publish, wait_for
+from benchmarks.dispatch import RELAY, ROOT, free_port, own_world, process, publish, wait_for
+from benchmarks.machine import MACHINE
 
 WINDOW, PROFILED, SECONDS = 100, 1000, 8.0
 PATH = "/v1/chat/completions"
