@@ -2,9 +2,10 @@
 
 import json
 import signal
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PATIENT = {"connect_s": 5, "first_token_s": 20, "idle_s": 20, "total_s": 30}
 REST_S = 3000
 WITHIN_S = 15  # the contract says 2 s; a busy test machine gets more
+REVOKED_WITHIN_S = 5
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,29 @@ def test_a_route_published_at_one_worker_is_what_both_dispatch_by(workers: tuple
     for worker in (a, b):
         told = until(lambda worker=worker: follows(worker, before), WITHIN_S)
         assert (told["model"], told["attempts"][0]["role"]) == ("two", "primary")
+
+
+def test_a_key_revoked_at_one_worker_opens_nothing_at_the_other_within_moments(
+    world: World, workers: tuple[Worker, Worker]
+) -> None:
+    a, b = workers
+    made = clients.create_key("ci", by=SYSTEM)
+    for worker in workers:  # both know it, and have served it
+        assert replace(worker, key=made.key).dispatch()["output"]
+    a.ask(f"clients/ci/keys/{made.prefix}", method="DELETE")
+    for worker in workers:
+        until(lambda worker=worker: status_of(replace(worker, key=made.key)) == 401, REVOKED_WITHIN_S)
+    asked = len(world.primary.requests) + len(world.fallback.requests)
+    assert [status_of(replace(worker, key=made.key)) for worker in workers] == [401, 401]
+    assert len(world.primary.requests) + len(world.fallback.requests) == asked
+
+
+def status_of(worker: Worker) -> int:
+    try:
+        worker.dispatch()
+    except urllib.error.HTTPError as error:
+        return error.code
+    return 200
 
 
 def test_a_session_keeps_its_model_at_both_workers_when_the_route_changes_under_it(
