@@ -53,6 +53,17 @@ class Writer:
         if self._path.exists():
             raise BackupError(f"{self._path} is there already: name another file, or move that one away.")
 
+    def _publish(self) -> None:
+        """Give the draft its name, and never that of a file that came meanwhile: a rename would take its place."""
+        try:
+            os.link(self._draft, self._path)
+        except FileExistsError:
+            self._refuse_if_there()
+            raise
+        except OSError:  # a file system without hard links: the next best thing is to look
+            self._refuse_if_there()
+            self._draft.rename(self._path)
+
     def add(self, name: str, parts: Iterable[bytes | memoryview], **told: Any) -> None:
         """A member of these bytes; the manifest tells their number, their SHA-256, and what else is `told`."""
         digest, size = hashlib.sha256(), 0
@@ -73,8 +84,7 @@ class Writer:
         os.fsync(self._file.fileno())
         size = self._file.tell()
         self._file.close()
-        self._refuse_if_there()  # it took a while
-        self._draft.rename(self._path)
+        self._publish()
         sync_folder(self._path.parent)
         return size
 

@@ -1,5 +1,6 @@
 """What is no whole backup of ours, or finds no room, changes nothing and says what to do."""
 
+import errno
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from cortex.backup import tables
-from cortex.backup.archive import MANIFEST, PURPOSE, SEAL
+from cortex.backup.archive import MANIFEST, PURPOSE, SEAL, BackupError, Writer
 from routing import drain, recorder
 from routing.secrets import seals
 from tests.cortex.backups import contents, elsewhere, fill, leave_undrained, source, told  # noqa: F401
@@ -145,3 +146,26 @@ def test_a_backup_takes_no_other_files_place_and_leaves_no_half_of_itself(
     monkeypatch.setattr(tables, "sequences", full)
     assert "No space left" in refused("backup", tmp_path / "new.zip")
     assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["with hard links", "without hard links"])
+def test_a_file_that_came_while_the_backup_was_made_keeps_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def none(*arguments: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(os, "link", none)
+    before = set(tmp_path.iterdir())
+    for name, comes in (("alone.zip", False), ("another.zip", True)):
+        with Writer(tmp_path / name) as made:
+            made.add("rows", [b"1"])
+            if comes:
+                (tmp_path / name).write_bytes(b"of another")
+                with pytest.raises(BackupError, match="is there already"):
+                    made.finish()
+            else:
+                made.finish()
+    assert (tmp_path / "another.zip").read_bytes() == b"of another"
+    assert set(tmp_path.iterdir()) - before == {tmp_path / "alone.zip", tmp_path / "another.zip"}
