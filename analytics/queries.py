@@ -16,8 +16,8 @@ from analytics.models import Comparison, Guard, Proposal, Review, Rollup, Tally
 from analytics.rollups import histogram
 from analytics.statements import day_start, sql
 from analytics.stats.histograms import GROWTH
+from analytics.stats.rates import wilson_interval
 from analytics.stats.results import Interval
-from analytics.stats.sequences import wilson_interval
 from routing.models import Alert, JobRun
 
 MODEL = Concat(F("provider"), Value(":"), F("model"))

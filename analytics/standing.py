@@ -10,10 +10,10 @@ from django.db.models import Sum
 from analytics.models import Block, Tally, YardstickState
 from analytics.queries import Rate, rate
 from analytics.statements import DEFAULT_SOURCES
+from analytics.stats.rates import Z95
 from routing.models import TaskType
 
 LAST_ITEMS = 1_000  # work items whose verdicts are counted by source
-Z95 = 1.959964  # normal quantile of a 95 % interval
 
 
 @dataclass(frozen=True, slots=True)

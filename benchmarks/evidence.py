@@ -18,8 +18,8 @@ import pandas as pd
 from analytics.stats import guard
 from analytics.stats.blocks import fold
 from analytics.stats.comparisons import compare
+from analytics.stats.rates import wilson_interval
 from analytics.stats.results import FIRES_AT, Kind, TaskSettings
-from analytics.stats.sequences import wilson_interval
 from benchmarks import closed_loop, replay
 from benchmarks.looks import Proposal, first_proof, first_proposals, share_proposed
 from benchmarks.machine import MACHINE

@@ -1,4 +1,4 @@
-"""The bucket of a log-histogram in SQL, as `stats.histograms.bucket_of` has it."""
+"""The bucket of a log-histogram in SQL, as `stats.buckets.bucket_of` has it."""
 
 from django.db import migrations
 

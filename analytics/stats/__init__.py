@@ -10,12 +10,14 @@ What goes in, in the order of its making:
     yardsticks    Yardstick: size edges, latency thresholds and cost cut of a task type, frozen once
     blocks        fold: work items → blocks, night by night; merge: blocks of equal keys added
     histograms    LogHistogram: mergeable, for rollups and yardsticks
+    buckets       histogram_of: a sample as one
 
 The tools, each with its source:
 
     evalues       the two-sample night e-value, its guesses, the nightly cap, the product over nights
     discoveries   e_bh: the night's list at a false discovery rate
-    sequences     wilson_interval, the asymptotic confidence sequence, stratified differences
+    rates         wilson_interval: of a success rate
+    sequences     the asymptotic confidence sequence, stratified differences
     guard         watch: the one-sample e-value of a model on its route
     arrays        the array types, and sums by group
 

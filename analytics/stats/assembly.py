@@ -7,8 +7,9 @@ import numpy as np
 from analytics.stats.found import N_BUCKETS, Found
 from analytics.stats.lacks import Lacks
 from analytics.stats.measures import Gap
+from analytics.stats.rates import wilson_interval
 from analytics.stats.results import ALPHA, BucketRow, Comparison, Interval, Kind, NightPoint, Proof
-from analytics.stats.sequences import SUCCESS_STAR, two_sided, wilson_interval
+from analytics.stats.sequences import SUCCESS_STAR, two_sided
 
 LOG_STAR = 0.05  # speed intervals are tightest about where they are 5 % wide
 LARGEST = 1e300

@@ -9,27 +9,7 @@ import numpy.typing as npt
 from analytics.stats.arrays import Floats, Ints, sums
 from analytics.stats.results import ALPHA, Interval
 
-Z95 = 1.959963984540054  # 97.5 % quantile of the standard normal
 SUCCESS_STAR = 0.015  # standard error at which the success interval is tightest: five points wide
-
-
-def wilson_interval(successes: int, n: int, z: float = Z95) -> tuple[float, float]:
-    """Score interval for a success rate, as (low, high) shares between 0 and 1; 95 % by default.
-
-    Honest for small n, where the textbook interval is not. n == 0 gives (0.0, 1.0): nothing is known yet.
-    Raises ValueError unless 0 ≤ successes ≤ n. Source: Wilson 1927. Checked against statsmodels.
-    """
-    if not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes of {n} items")
-    if n == 0:
-        return 0.0, 1.0
-    rate, spread = successes / n, z * z / n
-    centre = (rate + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * np.sqrt(rate * (1 - rate) / n + spread / (4 * n))
-    # At the ends rounding would leave 1e-17 instead of the 0 and 1 that the formula gives.
-    low = 0.0 if successes == 0 else float(centre - half)
-    high = 1.0 if successes == n else float(centre + half)
-    return low, high
 
 
 def radius(se: npt.ArrayLike, se_star: npt.ArrayLike, alpha: npt.ArrayLike = ALPHA) -> Floats:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from analytics.stats.arrays import Floats
+from analytics.stats.buckets import histogram_of
 from analytics.stats.histograms import LogHistogram
 
 MIN_BEHIND = 1_000  # items before the size edges are frozen
@@ -74,16 +75,16 @@ class Yardstick:
         return replace(
             self,
             nights=min(RUN_IN_NIGHTS, self.nights + 1) if totals_ms.size or costs_usd.size else self.nights,
-            sizes=self.sizes if self.edges else self.sizes + LogHistogram.of(sizes),
-            totals=self.totals if self.t50_ms is not None else self.totals + LogHistogram.of(totals_ms),
-            costs=self.costs if self.cut_usd is not None else self.costs + LogHistogram.of(costs_usd),
+            sizes=self.sizes if self.edges else self.sizes + histogram_of(sizes),
+            totals=self.totals if self.t50_ms is not None else self.totals + histogram_of(totals_ms),
+            costs=self.costs if self.cut_usd is not None else self.costs + histogram_of(costs_usd),
         )
 
     def cost_limit(self, costs_usd: Floats) -> float:
         """Above this a cost is cut tonight: the frozen cut, else 100 × the median of the run so far with tonight's."""
         if self.cut_usd is not None:
             return self.cut_usd or np.inf
-        median = (self.costs + LogHistogram.of(costs_usd)).quantile(0.5)
+        median = (self.costs + histogram_of(costs_usd)).quantile(0.5)
         return CUT * median if median else np.inf
 
     def as_dict(self) -> dict[str, Any]:

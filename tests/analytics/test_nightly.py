@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from analytics import nightly, queries
 from analytics.models import Block, Comparison, Proposal, Rollup, Tally, YardstickState
-from analytics.stats.histograms import bucket_of
+from analytics.stats.buckets import bucket_of
 from routing.models import JobRun, Label, WorkItem
 from tests import threads
 from tests.analytics.rows import NIGHT, World, at

@@ -1,4 +1,4 @@
-"""A web worker holds no pandas and no Plotly, which are for the nightly job; no MCP until an agent comes, and no SDK until a call needs it."""
+"""A web worker holds no numpy, pandas or Plotly, which are for the nightly job; no MCP until an agent comes, and no SDK until a call needs it."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ import sys
 import cortex.asgi
 from django.urls import get_resolver
 get_resolver().url_patterns
-print(*sorted({"pandas", "plotly", "scipy", "mcp", "anthropic", "openai"} & set(sys.modules)))
+print(*sorted({"numpy", "pandas", "plotly", "scipy", "mcp", "anthropic", "openai"} & set(sys.modules)))
 """
 
 
@@ -25,7 +25,7 @@ print(*(logging.getLogger(name).level for name in sdks.NAMES if name in sys.modu
 """
 
 
-def test_a_web_worker_imports_neither_pandas_nor_plotly_nor_mcp_nor_an_sdk() -> None:
+def test_a_web_worker_imports_neither_numpy_nor_pandas_nor_plotly_nor_mcp_nor_an_sdk() -> None:
     done = subprocess.run([sys.executable, "-c", LOADED], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 

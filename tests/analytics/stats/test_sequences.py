@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import norm
 from statsmodels.stats.proportion import proportion_confint
 
-from analytics.stats.sequences import SUCCESS_STAR, Z95, radius, stratified, two_sided, wilson_interval
+from analytics.stats.rates import Z95, wilson_interval
+from analytics.stats.sequences import SUCCESS_STAR, radius, stratified, two_sided
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 9), (3, 10), (21, 70), (999, 1000), (5000, 9000)])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from analytics.stats.comparisons import compare
+from analytics.stats.rates import wilson_interval
 from analytics.stats.results import Kind, TaskSettings
-from analytics.stats.sequences import wilson_interval
 from benchmarks import closed_loop, replay
 from benchmarks.worlds import Route, counts, last_night, unequal
 from tests.analytics.stats.looking import first_nights, share_ever
