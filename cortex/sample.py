@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from analytics import nightly, queries, weekly
 from analytics.arms import current_routes
-from routing import document, rows, snapshot
+from routing import copying, document, rows, snapshot
 from routing.audit import SYSTEM
 from routing.models import Client
 from routing.policy.cost import Rates, amount, card_of
@@ -188,7 +188,7 @@ def _call(
         "key_prefix": "", "wire": "native", "session": session, "item_id": item_of(task, CLIENT, session or str(identity)),
         "shares": canonical(list(shares.items())), "draw": None, "drawn": True, "grading_p": 1,
         "role": "primary" if is_primary else "explore", "propensity": shares[arm], "route_revision": table.revision,
-        "candidates": rows.as_json([arm, *(step for step in steps if step != arm)]), "requested_model": "", "routed_model": arm,
+        "candidates": copying.as_json([arm, *(step for step in steps if step != arm)]), "requested_model": "", "routed_model": arm,
         "would_route": "", "background": False, "stream": True, "simulated": True, "imported": True,
         "reason": f"route: {task} → {steps[0].partition(':')[2]}" if is_primary else f"explored: {arm.partition(':')[2]}",
         "metadata": "{}", "context": "",
@@ -254,19 +254,16 @@ def _settled(call: dict[str, Any], attempts: list[dict[str, Any]]) -> dict[str, 
 
 def _write(made: list[Rows]) -> int:
     """Calls, attempts, items and labels, in one transaction."""
-    calls = [tuple(call[name] for name in rows.CALL_COLUMNS) for call, _, _ in made]
-    attempts = [tuple(one[name] for name in rows.ATTEMPT_COLUMNS) for _, tried, _ in made for one in tried]
+    calls = [call for call, _, _ in made]
+    attempts = [one for _, tried, _ in made for one in tried]
     labels = [
-        (item, source, "good" if good else "bad", "", "simulated", at, at)
+        {"item_id": item, "source": source, "verdict": "good" if good else "bad", "comment": "", "by": "simulated",
+         "observed_at": at, "received_at": at}
         for item, source, good, at in (label for _, _, label in made if label is not None)
-    ]
+    ]  # fmt: skip
+    columns = dict.fromkeys(("item_id", "source", "verdict", "comment", "by", "observed_at", "received_at"))
     with transaction.atomic(), connection.cursor() as cursor:
         written = rows.write(cursor, calls, attempts)
-        rows.copy(
-            cursor,
-            "routing_label",
-            ("item_id", "source", "verdict", "comment", "by", "observed_at", "received_at"),
-            labels,
-        )
-        rows.mark_dirty(cursor, {at.date() for *_, at in labels})
+        copying.copy(cursor, "routing_label", tuple(columns), (copying.fields(columns, label) for label in labels))
+        rows.mark_dirty(cursor, {label[-1].date() for _, _, label in made if label is not None})
     return written.calls

@@ -14,10 +14,11 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+T = TypeVar("T")
 SUFFIX = ".log"
 _NO_FALLOCATE = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE: blocks beyond the end, which later appends use
@@ -36,22 +37,24 @@ def line_of(payload: bytes) -> bytes:
     return b"%08x %b\n" % (zlib.crc32(payload), payload)
 
 
-def read_line(line: bytes) -> dict[str, Any] | None:
-    """The JSON object of a line (without its newline); None when the line is torn or corrupt."""
+_ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder(dict[str, Any])
+
+
+def read_line(line: bytes, decoder: "msgspec.json.Decoder[T]" = _ANY) -> T | None:
+    """The JSON object of a line (without its newline); None when the line is torn or corrupt, or is not what `decoder` makes."""
     try:
         if int(line[:8], 16) != zlib.crc32(line[9:]) or line[8:9] != b" ":
             return None
-        value = _decoded(line[9:])
-    except ValueError:
+        return _decoded(line[9:], decoder)
+    except (ValueError, msgspec.ValidationError):
         return None
-    return value if isinstance(value, dict) else None
 
 
-def _decoded(text: bytes) -> Any:
+def _decoded(text: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
     try:
-        return msgspec.json.decode(text)
+        return decoder.decode(text)
     except msgspec.DecodeError:  # it does not take half a surrogate pair, which json does
-        return json.loads(text)
+        return msgspec.convert(json.loads(text), decoder.type)
 
 
 class Segment:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.db import DataError, IntegrityError, connection, transaction
+from msgspec.structs import asdict
 
 from routing import budgets, recorder, rows
 from routing.drain import lines
@@ -135,13 +136,13 @@ def _write_batch(path: Path, offset: int, chunk: bytes, done: Drained) -> None:
     """Write the outcomes among these lines. Intents wait: their outcome repeats them."""
     batch: list[tuple[int, bytes, lines.Rows]] = []
     for raw in io.BytesIO(chunk):
-        record = read_line(raw.rstrip(b"\n"))
-        if record is None:
+        line = read_line(raw.rstrip(b"\n"), lines.LINE)
+        if line is None:
             _set_aside(path, offset, raw, done)
-        elif "outcome" in record:
+        elif line.outcome is not None:
             try:
-                batch.append((offset, raw, lines.finished(record["intent"], record["outcome"])))
-            except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+                batch.append((offset, raw, lines.finished(line.intent, line.outcome)))
+            except (AttributeError, TypeError, ValueError, ArithmeticError) as error:
                 log.warning("spool line %s:%d is not a call: %r", path.name, offset, error)
                 _set_aside(path, offset, raw, done)
         offset += len(raw)
@@ -174,21 +175,23 @@ def _write(calls: list[lines.Rows]) -> int:
 
 def _write_unknown(path: Path, segment: BinaryIO, done: Drained) -> None:
     """The calls whose process died before their outcome."""
-    started: dict[str, dict[str, Any]] = {}
-    tried: dict[str, list[dict[str, Any]]] = {}
+    started: dict[str, Any] = {}
+    tried: dict[str, list[Any]] = {}
     segment.seek(0)
     for raw in segment:
-        record = read_line(raw.rstrip(b"\n")) or {}
-        if "outcome" in record:
-            started.pop(record["intent"].get("id"), None)
-        elif "intent" in record:
-            started[record["intent"]["id"]] = record["intent"]
-        elif "tried" in record:
-            tried.setdefault(record["call"], []).append(record)
+        line = read_line(raw.rstrip(b"\n"), lines.LINE)
+        if line is None:
+            continue
+        if line.tried is not None:
+            tried.setdefault(line.call, []).append(line)
+        elif line.outcome is not None:
+            started.pop(line.outcome.id, None)
+        elif line.intent is not None:
+            started[line.intent.id] = line.intent
     batch = []
     for call, intent in started.items():
-        with contextlib.suppress(KeyError, TypeError, ValueError):
-            batch.append((0, json.dumps(intent).encode(), lines.unknown(intent, tried.get(call, []))))
+        with contextlib.suppress(AttributeError, TypeError, ValueError):
+            batch.append((0, json.dumps(asdict(intent)).encode(), lines.unknown(intent, tried.get(call, []))))
     before = done.calls
     for _, raw in _written(batch, done):
         _set_aside(path, 0, raw, done)

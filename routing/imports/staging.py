@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.db.backends.utils import CursorWrapper
 
-from routing import rows
+from routing import copying, rows
 from routing.imports.checked import STAGED
 from routing.imports.columns import COST, BadLine
 
@@ -46,7 +46,7 @@ def open_tables(cursor: CursorWrapper) -> None:
 
 
 def fill(cursor: CursorWrapper, lines: Iterable[str]) -> None:
-    rows.copy_lines(cursor, "import_line", list(STAGED), lines)
+    copying.copy_lines(cursor, "import_line", list(STAGED), lines)
     cursor.execute("ANALYZE import_line")
 
 
