@@ -20,6 +20,10 @@ from routing.terms.ids import time_of
 
 log = logging.getLogger(__name__)
 IDLE_S = 0.1  # between passes
+BUSY, BUSY_S = (
+    200,
+    0.25,
+)  # after a pass of so many calls: what a pass costs beside its rows is then shared by more of them
 TAKE_OVER_S = 0.5  # how soon a dead holder's lock is taken
 RETRY_S = (0.25, 2.0)  # PostgreSQL is away: from, doubling to
 KEEPER = "drain.keeper"  # locked by the process that drains and does nothing else
@@ -53,8 +57,8 @@ class Drainer:
         wait_s, error = IDLE_S, ""
         while not (self._stop.wait(wait_s) or self._is_spared()):
             try:
-                drain_folder(self._folder)
-                wait_s, said = IDLE_S, ""
+                done = drain_folder(self._folder)
+                wait_s, said = BUSY_S if done.calls >= BUSY else IDLE_S, ""
             except Error as away:
                 connection.close()
                 wait_s = min(max(wait_s * 2, RETRY_S[0]), RETRY_S[1])
