@@ -1,4 +1,4 @@
-"""How fast calls come in: microseconds a spool line, rows a second through the drain and through an import.
+"""How fast calls come in: microseconds a spool line, rows a second through the drain and through an import; what the drain takes of a processor.
 
 In a database and a spool of their own, both removed afterwards. The server is that of DATABASE_URL (the trial's when there is none).
 
@@ -8,6 +8,7 @@ In a database and a spool of their own, both removed afterwards. The server is t
 import argparse
 import datetime as dt
 import io
+import itertools
 import json
 import os
 import tempfile
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit, urlunsplit
 from benchmarks.machine import MACHINE
 
 NAME = "cortex_bench_ingest"
+PASS = 240  # what lies there after a tenth of a second of 2,400 calls a second
 HEADER = "ts,task_type,provider,model,role,propensity,input_tokens,output_tokens,ttft_ms,total_ms,success,cost_usd,request_id,attempt,size,client"
 
 
@@ -38,11 +40,59 @@ def recorded(folder: Path, calls: int) -> dict[str, Any]:
 
 
 def drained(folder: Path, calls: int) -> dict[str, Any]:
+    """All that lies there in one pass."""
     from routing import drain
 
     with drain.held_lock(folder):
+        cpu = Cpu()
         seconds = _timed(lambda: drain.drain_folder(folder))
-    return {"calls": calls, "seconds": round(seconds, 2), "calls_per_s": round(calls / seconds)}
+        cpu.end()
+    return {"calls": calls, "seconds": round(seconds, 2), "calls_per_s": round(calls / seconds), **cpu.told(calls)}
+
+
+def drained_in_passes(folder: Path, calls: int) -> dict[str, Any]:
+    """Behind a process that goes on recording, PASS calls at a time. The recording is not counted."""
+    from routing import drain
+    from routing.recorder import Spool
+
+    spool, cpu, passes = Spool(folder), Cpu(), calls // PASS
+    with drain.held_lock(folder):
+        for _ in range(passes):
+            intents, outcomes = _calls(PASS)
+            deque(map(spool.start, intents), maxlen=0)
+            deque(map(spool.finish, outcomes), maxlen=0)
+            cpu.begin()
+            drain.drain_folder(folder)
+            cpu.end()
+    spool.close()
+    return {"calls": passes * PASS, "calls_a_pass": PASS, **cpu.told(passes * PASS)}
+
+
+class Cpu:
+    """Processor time of this process and of its PostgreSQL backend, which runs on this machine."""
+
+    def __init__(self) -> None:
+        from django.db import connection
+
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            self._stat = Path(f"/proc/{cursor.fetchone()[0]}/schedstat")
+        self._sums = [0, 0]
+        self.begin()
+
+    def begin(self) -> None:
+        self._began = self._now()
+
+    def end(self) -> None:
+        self._sums = [done + now - began for done, now, began in zip(self._sums, self._now(), self._began, strict=True)]
+        self._began = self._now()
+
+    def told(self, calls: int) -> dict[str, float]:
+        drain, postgres = (round(spent / calls / 1e3, 1) for spent in self._sums)
+        return {"drain_cpu_us": drain, "postgres_cpu_us": postgres}
+
+    def _now(self) -> tuple[int, int]:
+        return time.process_time_ns(), int(self._stat.read_text().split()[0])
 
 
 def imported(rows: int) -> dict[str, Any]:
@@ -69,15 +119,19 @@ def imported(rows: int) -> dict[str, Any]:
     }
 
 
+START = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
+_count = itertools.count()
+
+
 def _calls(n: int) -> tuple[list[Any], list[Any]]:
     from routing.terms.ids import uuid7
     from routing.terms.record import AttemptRecord, Intent, Outcome
     from routing.terms.request import Usage
     from routing.terms.words import CredentialKind, Role, Status
 
-    now = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
     intents, outcomes = [], []
     for _ in range(n):
+        now = START + next(_count) * dt.timedelta(microseconds=417)
         call = uuid7(now)
         intents.append(
             Intent(
@@ -134,6 +188,7 @@ def run(calls: int, rows: int) -> dict[str, Any]:
                 "machine": MACHINE,
                 "recorder": recorded(folder, calls),
                 "drain": drained(folder, calls),
+                "drain_in_passes": drained_in_passes(folder, calls),
                 "import": imported(rows),
             }
         connection.close()
@@ -153,6 +208,11 @@ def main() -> None:
     result = run(given.calls, given.rows)
     print(f"recorder: {result['recorder']['start_us']} µs an intent, {result['recorder']['finish_us']} µs an outcome")
     print(f"drain: {result['drain']['calls_per_s']:,} calls/s")
+    for name, what in (("drain", "at once"), ("drain_in_passes", f"in passes of {PASS}")):
+        took = result[name]
+        print(
+            f"drain {what}: {took['drain_cpu_us']} µs of a processor a call, and {took['postgres_cpu_us']} of PostgreSQL's backend"
+        )
     print(
         f"import: {result['import']['rows_per_s']:,} rows/s; the same file again: {result['import']['again_rows_per_s']:,}"
     )
