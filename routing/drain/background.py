@@ -20,10 +20,8 @@ from routing.terms.ids import time_of
 
 log = logging.getLogger(__name__)
 IDLE_S = 0.1  # between passes
-BUSY, BUSY_S = (
-    200,
-    0.25,
-)  # after a pass of so many calls: what a pass costs beside its rows is then shared by more of them
+# After a pass of so many calls a longer pause: what a pass costs beside its rows is then shared by more of them.
+BUSY, BUSY_S = 200, 0.25
 TAKE_OVER_S = 0.5  # how soon a dead holder's lock is taken
 RETRY_S = (0.25, 2.0)  # PostgreSQL is away: from, doubling to
 KEEPER = "drain.keeper"  # locked by the process that drains and does nothing else
