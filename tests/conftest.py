@@ -1,11 +1,13 @@
 """What holds for all tests."""
 
+import gc
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from asgiref.sync import SyncToAsync
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import connection, connections
 from django.test import TransactionTestCase
 from django.utils import timezone
@@ -21,6 +23,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: ("browser" in getattr(item, "fixturenames", ()), item.get_closest_marker("long") is None)
     )
+
+
+def pytest_collection_finish() -> None:
+    """What was read to collect the tests stays to the end: it need not be looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 10, 10)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _passwords_are_hashed_quickly() -> Iterator[None]:
+    """A million rounds, a third of a second, guard passwords that are worth something; each refused log-in takes them too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PBKDF2PasswordHasher, "iterations", 1_000)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,7 +3,12 @@
 import atexit
 import os
 import shutil
+import sys
 import tempfile
+
+# The tests start some hundred processes, each of which would compile all of Cortex anew: half a second of a processor.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Each process of xdist has its own: who shared a spool would drain another's calls into its own database.
 if os.environ.get("CORTEX_DATA_DIR", "") == os.environ.get("CORTEX_TESTS_MADE", ""):
