@@ -27,9 +27,14 @@ def bump_revision(number: int) -> None:
         cursor.execute(_REVISE, [number])
 
 
+def current_version() -> tuple[int, int]:
+    """(revision, state)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT revision, state FROM routing_stateversion WHERE id = 1")
+        row = cursor.fetchone()
+    return (row[0], row[1]) if row else (0, 0)
+
+
 def current_revision() -> int:
     """The number that If-Match is compared with; 0 before the first publication."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT revision FROM routing_stateversion WHERE id = 1")
-        row = cursor.fetchone()
-    return row[0] if row else 0
+    return current_version()[0]

@@ -21,7 +21,6 @@ from routing.budgets import Payer
 from routing.clients import Caller
 from routing.credentials import Access
 from routing.models import Provider as ProviderRow
-from routing.models import StateVersion
 from routing.policy.cost import Rates, compared
 from routing.policy.health import Health
 from routing.policy.plan import plan
@@ -35,6 +34,7 @@ from routing.terms.request import Ask
 from routing.terms.words import CredentialKind
 from routing.versions import bump_revision as touch_revision
 from routing.versions import bump_state as touch_state
+from routing.versions import current_version
 
 __all__ = [
     "NotLoaded",
@@ -169,7 +169,7 @@ def fresh() -> Snapshot:
     """As `current`, for a process without the refreshing thread: reads anew when the version has moved. One query then."""
     if background.is_running() or in_event_loop():
         return current()
-    if _current is None or _current.version != _version() or _current.is_old(datetime.now(UTC)):
+    if _current is None or _current.version != current_version() or _current.is_old(datetime.now(UTC)):
         return load_now()
     return current()
 
@@ -178,9 +178,9 @@ def load_now() -> Snapshot:
     """Read everything, from one moment of the database."""
     global _current
     for _ in range(MOST_READS):
-        version = _version()
+        version = current_version()
         read = _read(version)
-        if _version() == version:  # nothing was committed in between: all of it is of one revision
+        if current_version() == version:  # nothing was committed in between: all of it is of one revision
             break
     sessions.read(read.table, read.read_at)  # before anybody goes by the new table
     _current = read
@@ -191,8 +191,9 @@ def _read(version: tuple[int, int]) -> Snapshot:
     now = datetime.now(UTC)
     circuits.load(now)
     accesses = credentials.read_all(now)
-    endpoints, not_ready = read_endpoints(accesses)
-    table = read_table(version[0], accesses)
+    providers = list(ProviderRow.objects.order_by("slug"))
+    endpoints, not_ready = read_endpoints(accesses, providers)
+    table = read_table(version[0], accesses, providers)
     rates = read_rates(table.models.values(), table.providers, now)
     table = replace(table, prices={key: compared(each) for key, each in rates.items()})
     holding = budgets.holding(now)
@@ -210,10 +211,7 @@ def _read(version: tuple[int, int]) -> Snapshot:
         keys=clients.all_keys(),
         rates=rates,
         endpoints=endpoints,
-        capacity={
-            slug: (places, waiting)
-            for slug, places, waiting in ProviderRow.objects.values_list("slug", "max_concurrency", "max_waiting")
-        },
+        capacity={row.slug: (row.max_concurrency, row.max_waiting) for row in providers},
         draw_key=_draw_key(),
         version=version,
         read_at=now,
@@ -227,7 +225,7 @@ def refresh() -> None:
     """Read anew if the version has moved, or if prices and addresses have become old."""
     old = _current
     now = datetime.now(UTC)
-    if old is None or old.version != _version() or old.is_old(now):
+    if old is None or old.version != current_version() or old.is_old(now):
         load_now()
     else:
         sessions.read(old.table, now)
@@ -262,10 +260,6 @@ def _health(read: Health) -> Health:
         circuits=circuits.broken(),
         not_ready={**read.not_ready, **circuits.not_ready()},
     )
-
-
-def _version() -> tuple[int, int]:
-    return StateVersion.objects.filter(pk=1).values_list("revision", "state").first() or (0, 0)
 
 
 def _draw_key() -> bytes:

@@ -14,6 +14,7 @@ from routing.models import Model as ModelRow
 from routing.models import Project as ProjectRow
 from routing.models import Provider as ProviderRow
 from routing.models import Route as RouteRow
+from routing.models import RouteStep
 from routing.models import Rule as RuleRow
 from routing.models import TaskType as TaskTypeRow
 from routing.policy.table import (
@@ -37,18 +38,15 @@ PIN_S = 300.0  # an address is looked up anew after that; a refusal after PIN_RE
 PIN_REFUSED_S = 30.0
 
 
-def read_table(revision: int, accesses: Iterable[Access]) -> Table:
-    """The whole table in nine queries."""
+def read_table(revision: int, accesses: Iterable[Access], rows: Iterable[ProviderRow]) -> Table:
+    """The whole table in eight queries, of which none is for its providers: their rows are given, by slug."""
     credentials: dict[str, list[Credential]] = defaultdict(list)
     for access in accesses:
         credentials[access.provider].append(Credential(access.name, access.kind))
-    providers = {row.slug: _provider(row, tuple(credentials[row.slug])) for row in ProviderRow.objects.order_by("slug")}
-    models = {
-        model.key: model
-        for row in ModelRow.objects.select_related("provider", "quota").order_by("provider__slug", "slug")
-        for model in (_model(row),)
-    }
-    names = _names()
+    providers = {row.slug: _provider(row, tuple(credentials[row.slug])) for row in rows}
+    model_rows = list(ModelRow.objects.select_related("provider", "quota").order_by("provider__slug", "slug"))
+    models = {row.key: _model(row) for row in model_rows}
+    names = _names(model_rows)
     return Table(
         revision=revision,
         providers=providers,
@@ -107,12 +105,12 @@ def _model(row: ModelRow) -> Model:
     )
 
 
-def _names() -> dict[str, tuple[str, ...]]:
+def _names(rows: Iterable[ModelRow]) -> dict[str, tuple[str, ...]]:
     """Slug or alias, in lower case → the models that bear it."""
     names: dict[str, list[str]] = defaultdict(list)
-    for provider, slug, aliases in ModelRow.objects.values_list("provider__slug", "slug", "aliases"):
-        for name in dict.fromkeys((slug.lower(), *(alias.lower() for alias in aliases))):
-            names[name].append(f"{provider}:{slug}")
+    for row in rows:
+        for name in dict.fromkeys((row.slug.lower(), *(alias.lower() for alias in row.aliases))):
+            names[name].append(row.key)
     return {name: tuple(sorted(keys)) for name, keys in names.items()}
 
 
@@ -129,11 +127,15 @@ def _task_type(row: TaskTypeRow) -> TaskType:
 
 
 def _routes() -> dict[tuple[str, str | None, str], Route]:
-    rows = RouteRow.objects.select_related("task_type", "project").prefetch_related("steps__model__provider")
+    rows = list(RouteRow.objects.select_related("task_type", "project"))
+    steps: dict[int, list[str]] = defaultdict(list)
+    told = RouteStep.objects.order_by("position").values_list("route_id", "model__provider__slug", "model__slug")
+    for route_id, provider, model in told:  # as values: as rows, each would bring its model and its provider along
+        steps[route_id].append(f"{provider}:{model}")
     routes = (
         Route(
             task_type=row.task_type.slug,
-            steps=tuple(step.model.key for step in row.steps.all()),
+            steps=tuple(steps[row.pk]),
             project=row.project.slug if row.project else None,
             condition=row.condition,
             tier_chain=row.tier_chain,
@@ -178,7 +180,7 @@ def _explorations() -> dict[str, Exploration]:
 
 
 def read_endpoints(
-    accesses: Iterable[Access],
+    accesses: Iterable[Access], rows: Iterable[ProviderRow]
 ) -> tuple[dict[tuple[str, str | None], Endpoint], dict[tuple[str, str], str]]:
     """Where each ready credential leads, and which provider or credential is not ready, and why. Upstream addresses are checked here."""
     endpoints: dict[tuple[str, str | None], Endpoint] = {}
@@ -188,7 +190,9 @@ def read_endpoints(
         by_provider[access.provider].append(access)
         if not access.ready:
             not_ready[access.provider, access.name] = access.reason
-    for row in ProviderRow.objects.filter(enabled=True):
+    for row in rows:
+        if not row.enabled:
+            continue
         if row.simulate or row.kind == ProviderKind.SIMULATED:
             endpoints[row.slug, None] = Endpoint(ProviderKind.SIMULATED, row.slug, "", options=row.options)
             continue

@@ -11,6 +11,7 @@ from routing.audit import SYSTEM
 from routing.dispatch import Result, dispatch
 from routing.providers.registry import close_all
 from routing.terms.request import Ask
+from routing.versions import current_revision
 from tests.cortex.processes import until
 from tests.promises.pacing import paced
 from tests.routing.two_providers import CALLER, REQUEST, two_providers
@@ -27,7 +28,7 @@ def flip(number: int) -> int:
     ]
     document = {"models": models, "routes": [{"task_type": "talk", "project": None, "steps": steps}]}
     changes.publish(document, by=SYSTEM, reason=f"flip {number}", source="load")
-    return snapshot._version()[0]
+    return current_revision()
 
 
 def flipped(flips: int, calls: int, a_second: float) -> None:
