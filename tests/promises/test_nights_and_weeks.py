@@ -90,17 +90,21 @@ def a_week_late(on: Callable[[dt.date], None]) -> None:
         both()
 
 
+_in_time: dict[str, list[str]] = {}  # what each night and week leaves when it is done once, on its day
+
+
 @pytest.mark.parametrize("way", [twice, redelivered, five_at_once, a_week_late], ids=lambda way: way.__name__)
 def test_it_is_one_result_a_date_and_the_same_bytes(on: Any, way: Callable[[Any], None]) -> None:
     summaries(CALLS, per_night=12)
     wipe()  # what the world's making has run
-    daily(on, both)
-    in_time = results()
+    if not _in_time:
+        daily(on, both)
+        _in_time.update(results())
+        wipe()
     done = [f"('nightly', '{NIGHT + number * DAY}', 'done', False, " for number in range(NIGHTS)]
     done += [f"('weekly', '{week}', 'done', False, " for week in WEEKS]
-    assert [told.startswith(run) for told, run in zip(in_time["runs"], done, strict=True)] == [True] * len(done)
-    assert len(in_time["Review"]) == len(WEEKS)
-    wipe()
+    assert [told.startswith(run) for told, run in zip(_in_time["runs"], done, strict=True)] == [True] * len(done)
+    assert len(_in_time["Review"]) == len(WEEKS)
 
     way(on)
-    assert results() == in_time
+    assert results() == _in_time
