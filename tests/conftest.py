@@ -1,10 +1,14 @@
 """What holds for all tests."""
 
 import gc
+import os
+import ssl
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
+import httpcore2
 import pytest
 from asgiref.sync import SyncToAsync
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
@@ -37,6 +41,23 @@ def _passwords_are_hashed_quickly() -> Iterator[None]:
     """A million rounds, a third of a second, guard passwords that are worth something; each refused log-in takes them too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PBKDF2PasswordHasher, "iterations", 1_000)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_are_read_once() -> Iterator[None]:
+    """Each client of httpx2, as one of a vendor's SDK, would load the machine's again: 20 ms, for calls that go to loopback in the clear."""
+    load = httpcore2.default_ssl_context
+
+    @cache
+    def loaded(trusts_env: bool, *_named: str | None) -> ssl.SSLContext:
+        return load(_trust_env=trusts_env)
+
+    def context(*, _trust_env: bool = True) -> ssl.SSLContext:
+        return loaded(_trust_env, *map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR")))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpcore2, "default_ssl_context", context)
         yield
 
 
