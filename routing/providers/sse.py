@@ -34,13 +34,15 @@ class Events:
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
         data: list[str] = []
+        size = 0
         async for line in self._timed():
             if line.startswith("data:"):
                 data.append(line[5:].removeprefix(" "))
-                if sum(map(len, data)) > MAX_EVENT_CHARS:
+                size += len(line)  # with its name: an event of empty lines is no end of them
+                if size > MAX_EVENT_CHARS:
                     raise malformed(f"an event is longer than {MAX_EVENT_CHARS:,} characters", self._status)
             elif not line and data:
-                text, data = "\n".join(data), []
+                text, data, size = "\n".join(data), [], 0
                 if text == "[DONE]":
                     return
                 yield self._parsed(text)
