@@ -117,6 +117,7 @@ class Call:
 
         Raises Refused where that is the end: no other candidate helps against the limit of the caller's own budget.
         """
+        circuits.give_back(candidate)
         if isinstance(error, Busy):
             self.lineup.is_full(candidate)
         elif isinstance(error, Unpaid):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 
+from routing import circuits
 from routing.attempt import Progress, Tried, attempt, streamed
 from routing.budgets import Unpaid
 from routing.clients import Caller
@@ -89,7 +90,7 @@ async def _whole(call: Call, candidate: Candidate, over: Over) -> Tried:
     if endpoint is None:
         return call.ledger.note(candidate, _lost(candidate))
     if call.known.payers:
-        await call.ledger.pay(candidate, call.ask.max_tokens, call.lineup.degraded)
+        await _pay(call, candidate)
     lane = over(candidate.kind) if over else lane_for(candidate.kind, call.request.raw)
     started_at, begun = datetime.now(UTC), time.perf_counter()
     try:
@@ -108,7 +109,7 @@ async def _streamed(call: Call, candidate: Candidate) -> AsyncIterator[Event | T
         yield call.ledger.note(candidate, _lost(candidate))
         return
     if call.known.payers:
-        await call.ledger.pay(candidate, call.ask.max_tokens, call.lineup.degraded)
+        await _pay(call, candidate)
     lane = lane_for(candidate.kind, call.request.raw)
     started_at, begun, progress = datetime.now(UTC), time.perf_counter(), Progress()
     tried: Tried | None = None
@@ -134,6 +135,15 @@ async def _streamed(call: Call, candidate: Candidate) -> AsyncIterator[Event | T
         raise
     if tried is not None:
         yield call.ledger.note(candidate, at_its_deadline(tried, call.deadline))
+
+
+async def _pay(call: Call, candidate: Candidate) -> None:
+    """Have budgets hold what the attempt may cost. Raises Unpaid."""
+    try:
+        await call.ledger.pay(candidate, call.ask.max_tokens, call.lineup.degraded)
+    except asyncio.CancelledError:
+        circuits.give_back(candidate)  # nobody was asked, and there is no attempt to say so
+        raise
 
 
 def _lost(candidate: Candidate) -> Tried:

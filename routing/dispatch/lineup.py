@@ -71,12 +71,10 @@ class Lineup:
 
     def is_full(self, candidate: Candidate) -> None:
         """The candidate was not called: its provider has as many calls as it may."""
-        circuits.give_back(candidate)
         self._leave_out(candidate, SkipReason.BUSY, "left out: its provider has as many calls as it may")
 
     def cannot_be_told(self, candidate: Candidate, why: str) -> None:
         """The candidate was not called: the body cannot be put into its provider's words."""
-        circuits.give_back(candidate)
         self._leave_out(candidate, SkipReason.UNSUPPORTED, f"cannot be told what the client wrote: {why}")
 
     def unpaid(self, candidate: Candidate, error: Unpaid, known: Snapshot, ask: Ask) -> Plan | None:

@@ -7,18 +7,20 @@ import asyncio
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from routing import circuits, recorder, snapshot
-from routing.dispatch import Refused
+from routing.budgets import Payer, Unpaid
+from routing.dispatch import Refused, paying
 from routing.dispatch.lineup import Lineup
 from routing.policy.circuit import Circuit
 from routing.policy.health import Broken, Health, Rest
 from routing.policy.table import Exploration, Route
 from routing.terms.fault import Fault
 from routing.terms.request import Ask, Timeouts
-from routing.terms.words import CircuitState, ErrorKind, Role, Status
+from routing.terms.words import BudgetAction, CircuitState, ErrorKind, Role, Status
 from tests.routing.dispatching import World, world
 from tests.routing.policy.worlds import KEYS, steps, table
 
@@ -337,6 +339,35 @@ async def test_only_the_holder_of_the_probe_calls_a_model_whose_circuit_is_open(
     gate.set()
     assert (await probe).model == "codex"
     assert (await there.dispatch()).model == "codex", "its success closed the circuit"
+
+
+@pytest.mark.parametrize("action", [BudgetAction.BLOCK, BudgetAction.DEGRADE])
+@pytest.mark.parametrize("goes_away", [False, True])
+async def test_a_probe_that_nobody_pays_for_is_given_back(there, monkeypatch, action, goes_away):
+    """Else the model would stay out of use until the probe's lease ends, and as long as such calls come."""
+    there.adapter.script["gpt-codex"] = fault(ErrorKind.SERVER, http_status=500)
+    for _ in range(5):
+        await there.dispatch()
+    payer = Payer(1, "client:ci", action, Decimal(1), counts_simulated=True)
+    monkeypatch.setattr(snapshot, "_current", replace(snapshot.current(), payers={payer.scope: payer}))
+    asked = asyncio.Event()
+
+    async def pay(known, intent, candidate, max_tokens, degraded):
+        asked.set()
+        if goes_away:
+            await asyncio.Event().wait()
+        raise Unpaid(payer, Decimal(2), None)
+
+    monkeypatch.setattr(paying, "pay", pay)
+    circuits.want_probe(("openai", "codex"))
+    circuits.claim_probes(datetime.now(UTC) + timedelta(seconds=30), alone=True)
+    call = asyncio.create_task(there.dispatch(Ask("vibe_coding", override="openai:codex", fallback="none")))
+    await asked.wait()
+    if goes_away:
+        call.cancel()
+    await asyncio.wait([call])
+    assert call.cancelled() is goes_away
+    assert circuits.shared.here.circuits["openai", "codex"].state is CircuitState.OPEN
 
 
 async def test_a_second_opinion_comes_from_another_provider_and_never_hurts(there):
