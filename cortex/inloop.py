@@ -12,11 +12,13 @@ from typing import IO, Any
 
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.core.handlers.exception import convert_exception_to_response
+from django.db import InterfaceError, OperationalError
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from cortex.errors import JsonErrors, answer
-from routing.doors.exchange import Gone, whole
+from routing.callers import NoKey, NotReady
+from routing.doors.exchange import Exchange, Gone, whole
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -42,11 +44,15 @@ class ApiHandler(ASGIHandler):
 
 
 class LoopHandler(ApiHandler):
-    """As ApiHandler, and never out of the event loop. When the client goes away, the operation is cancelled."""
+    """As ApiHandler, and never out of the event loop. When the client goes away, the operation is cancelled.
+
+    Only who has a key sends a body: of anybody else it would fill the memory and the places of calls.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await whole(receive)
+            is_known = await _is_known(Exchange(scope, receive, send))
+            body = await whole(receive) if is_known else b""
         except Gone:
             return
         set_script_prefix(scope.get("root_path", "") or "/")
@@ -54,16 +60,25 @@ class LoopHandler(ApiHandler):
         if made[0] is None:
             await self.send_response(made[1], send)
             return
-        guard = _Guard(receive)
+        guard = _Guard(receive) if is_known else None
         try:
             response = await self.run_get_response(made[0])
             await self.send_response(response, send)
             response.close()
         except asyncio.CancelledError:
-            if not guard.is_gone:
+            if guard is None or not guard.is_gone:
                 raise
         finally:
-            guard.end()
+            if guard is not None:
+                guard.end()
+
+
+async def _is_known(exchange: Exchange) -> bool:
+    try:
+        await exchange.caller()
+    except (NoKey, NotReady, OperationalError, InterfaceError):  # as the operation says, where it wants a key
+        return False
+    return True
 
 
 class _Guard:

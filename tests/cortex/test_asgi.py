@@ -16,6 +16,8 @@ from routing.providers.relay_headers import passed_on, told
 from tests.routing.dispatching import Scripted
 from tests.routing.seeded import seeded  # noqa: F401
 
+WIRES = ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/messages/count_tokens", "/v1/embeddings", "/mcp")
+
 
 class Exchange:
     """One request through the application, and what came back."""
@@ -90,10 +92,20 @@ async def test_what_the_api_does_not_have_is_told_in_its_error_body(method, path
 @override_settings(SIZE_LIMIT_BYTES=100)
 @pytest.mark.parametrize("path", ["/api/v1/dispatch", "/api/v1/calls/import"])
 @pytest.mark.parametrize("announced", [True, False])
-async def test_a_body_over_the_limit_is_413(path, announced):
-    headers = [(b"content-length", b"101")] if announced else []
+async def test_a_body_over_the_limit_is_413(seeded, path, announced):  # noqa: F811
+    headers = [(b"x-cortex-key", seeded.encode()), *([(b"content-length", b"101")] if announced else [])]
     found = await Exchange("POST", path, b"x" * 101, headers).run()
     assert (found.status, found.error()["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/dispatch", "/api/v1/route/explain", *WIRES])
+@pytest.mark.parametrize("key", [None, "nonsense", f"ck_{'x' * 47}"])
+async def test_who_has_no_key_is_told_so_before_the_body_is_asked_for(seeded, path, key):  # noqa: F811
+    """Its places are for calls, and its memory for what callers send: a body that does not come would hold both."""
+    found = Exchange("POST", path, b"{", [] if key is None else [(b"x-cortex-key", key.encode())])
+    found.waiting[0]["more_body"] = True
+    await asyncio.wait_for(found.run(), 10)
+    assert (found.status, len(found.waiting)) == (401, 1)
 
 
 @pytest.mark.parametrize("base", ["", "/api/v1"])

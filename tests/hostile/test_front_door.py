@@ -37,7 +37,13 @@ def test_an_address_that_is_not_utf8_is_told_as_json(target: bytes) -> None:
     assert (answer.status, answer.error["code"]) == (400, "malformed")
 
 
-@pytest.mark.parametrize("target", [b"/api/v1/dispatch", b"/api/v1/providers", b"/routing/new", b"/nothing"])
+def test_of_a_dispatch_without_a_key_no_byte_is_read() -> None:
+    endless = Request("POST", b"/api/v1/dispatch", (KIND,), (b"x" * 400,) * 1000)
+    (answer,) = answers([endless])
+    assert (answer.status, answer.error["code"], answer.chunks_read) == (401, "unauthorized", 0)
+
+
+@pytest.mark.parametrize("target", [b"/api/v1/providers", b"/routing/new", b"/nothing"])
 def test_a_body_over_the_limit_is_not_read(target: bytes, settings: object) -> None:
     settings.SIZE_LIMIT_BYTES = 1000  # type: ignore[attr-defined]
     announced = Request("POST", target, (KIND, (b"content-length", b"1001")), (b"x" * 1001,))
