@@ -2,6 +2,9 @@
 
 A worker that ends tells its connections so before it closes them. uvicorn closes at once what is idle at that moment, and a client that
 has just written its next request there is reset, though another worker would have served it.
+
+And it ends connections whose client has stopped in the middle: of a request, or of taking an answer. uvicorn would wait for ever, and with it
+the call, its place among those that the process may have, and its provider's bulkhead.
 """
 
 import asyncio
@@ -19,6 +22,10 @@ from cortex.web import BACKLOG, DRAIN_S
 
 MAX_HEAD_BYTES = 64 * 1024  # of one request; a proxy in front of us takes less
 WHOLE_BYTES = 64 * 1024  # what is larger is not kept for the end of the loop's turn
+LOOK_S = 5  # between two looks at all connections
+TICKS_A_SECOND = 10  # of uvicorn's
+LEAST_BYTES = 5 * 1024  # that must move between two looks where something is to: no way to a model is that slow
+MOST_LOOKS = 12  # in a row that find less: a minute, for a full socket takes more only when much of it was read
 LINGER_S = 2  # how long a worker that ends waits for the next request of an idle connection, to answer it with `Connection: close`
 
 
@@ -26,6 +33,12 @@ class State(ServerState):
     """What the connections of a worker share."""
 
     is_leaving = False
+
+    def look(self) -> None:
+        """End the connections that are stuck; every LOOK_S."""
+        for each in tuple(self.connections):
+            if isinstance(each, Connection):
+                each.look()
 
 
 class Joined:
@@ -69,8 +82,27 @@ class Connection(HttpToolsProtocol):
     """
 
     _other_bytes = 0  # come since a head was whole, or something of a body came
+    _is_whole = False  # what has come is whole requests
+    _came = 0  # bytes, since the last look
+    _untaken = 0  # bytes that the last look found written and not taken
+    _slow_looks = 0  # in a row
+
+    def look(self) -> None:
+        """End the connection if for MOST_LOOKS there came next to nothing of a request that is not whole, or next to nothing was taken of an answer.
+
+        Where Cortex itself does not read on, or has nothing to say yet, nobody is stuck.
+        """
+        is_waiting = self.flow.write_paused or self.transport.is_closing()
+        untaken = self.transport.get_write_buffer_size() if is_waiting else 0
+        is_sending = not (self._is_whole or self.flow.read_paused)
+        is_slow = (is_sending and self._came < LEAST_BYTES) or (untaken > 0 and self._untaken - untaken < LEAST_BYTES)
+        self._came, self._untaken = 0, untaken
+        self._slow_looks = self._slow_looks + 1 if is_slow else 0
+        if self._slow_looks >= MOST_LOOKS:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        self._came += len(data)
         self._other_bytes += len(data)
         super().data_received(data)
         if self._other_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
@@ -78,6 +110,18 @@ class Connection(HttpToolsProtocol):
                 self.send_400_response(f"The head of the request is larger than {MAX_HEAD_BYTES} bytes.")
             else:
                 self.transport.close()
+
+    def resume_writing(self) -> None:
+        self._slow_looks = 0
+        super().resume_writing()
+
+    def on_message_begin(self) -> None:
+        self._is_whole = False
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        self._is_whole, self._slow_looks = True, 0
+        super().on_message_complete()
 
     def on_headers_complete(self) -> None:
         self._other_bytes = 0
@@ -113,6 +157,11 @@ class Worker(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         say_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % (LOOK_S * TICKS_A_SECOND) == 0:
+            self.server_state.look()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.server_state.is_leaving = True

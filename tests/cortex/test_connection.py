@@ -1,27 +1,33 @@
-"""A client's connection to a web worker: what goes out in one piece, and what of a request is not taken in."""
+"""A client's connection to a web worker: what goes out in one piece, what of a request is not taken in, and when it is given up."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import pytest
 import uvicorn
 
-from cortex.worker import MAX_HEAD_BYTES, WHOLE_BYTES, Connection, Joined, State
+from cortex.worker import LEAST_BYTES, MAX_HEAD_BYTES, MOST_LOOKS, WHOLE_BYTES, Connection, Joined, State
 
 ROOMY_S = 20
+LARGE = 32 * 1024 * 1024  # more than any two sockets hold
 BODY = b"HTTP/1.1 is what this body begins with\n"
 Ask = Callable[[bytes], Any]
 
 
 async def _app(scope: Mapping[str, Any], receive: Any, send: Any) -> None:
     """Answers a POST with how long its body was, all else with BODY twice."""
-    pieces = [BODY, BODY]
+    if scope["path"] == "/hold":
+        scope["state"]["held"].set()
+        await scope["state"]["release"].wait()
+    pieces = [bytes(LARGE), bytes(LARGE)] if scope["path"] == "/large" else [BODY, BODY]
     if scope["method"] == "POST":
         size, is_more = 0, True
         while is_more:
             message = await receive()
             if message["type"] == "http.disconnect":
+                scope["state"]["gone"].set()
                 return
             size, is_more = size + len(message["body"]), message["more_body"]
         pieces = [str(size).encode()]
@@ -31,16 +37,26 @@ async def _app(scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": piece, "more_body": number < len(pieces)})
         if scope["path"] == "/slow":
             await asyncio.sleep(0.01)
+    scope["state"]["ended"].set()
 
 
 @pytest.fixture
-async def port() -> AsyncIterator[int]:
+def state() -> State:
+    return State()
+
+
+@pytest.fixture
+def events() -> dict[str, asyncio.Event]:
+    return {name: asyncio.Event() for name in ("held", "release", "gone", "ended")}
+
+
+@pytest.fixture
+async def port(state: State, events: dict[str, asyncio.Event]) -> AsyncIterator[int]:
     config = uvicorn.Config(_app, http=Connection, lifespan="off", ws="none", log_config=None)
     config.load()
-    state = State()
 
     def made() -> Connection:
-        return Connection(config=config, server_state=state, app_state={})
+        return Connection(config=config, server_state=state, app_state=events)
 
     server = await asyncio.get_running_loop().create_server(made, "127.0.0.1", 0)
     yield server.sockets[0].getsockname()[1]
@@ -152,3 +168,91 @@ async def test_what_was_written_before_the_end_is_sent_before_it() -> None:
     joined.write(b"too late")
     await asyncio.sleep(0)
     assert (there.pieces, there.is_closing()) == ([b"last words"], True)
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(ROOMY_S):
+        while not happened():  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0)
+
+
+@contextlib.asynccontextmanager
+async def asking(
+    port: int, state: State, sent: bytes
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A client that has sent this, all of which has come. It reads nothing that it is not told to."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    writer.write(sent)
+    await until(lambda: bool(state.connections) and came(state) == len(sent))
+    yield reader, writer
+    writer.transport.abort()
+    await until(lambda: not state.connections)
+
+
+def came(state: State) -> int:
+    """Bytes, since the last look."""
+    return sum(each._came for each in state.connections if isinstance(each, Connection))
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET / HTTP/1.1\r\nhost: he", head("POST", "/", "content-length: 10") + b"half "],
+    ids=["nothing", "half a head", "half a body"],
+)
+async def test_a_request_that_does_not_go_on_is_given_up(
+    port: int, state: State, events: dict[str, asyncio.Event], begun: bytes
+) -> None:
+    async with asking(port, state, begun):
+        for _ in range(MOST_LOOKS - 1):
+            state.look()
+        await asyncio.sleep(0)
+        assert state.connections
+        state.look()
+        await until(lambda: not state.connections)
+        if b"POST" in begun:
+            await asyncio.wait_for(events["gone"].wait(), ROOMY_S)  # whoever waited for the body is told
+
+
+async def test_a_slow_request_that_goes_on_is_taken(port: int, state: State) -> None:
+    many = 3 * MOST_LOOKS
+    async with asking(port, state, head("POST", "/", f"content-length: {many * LEAST_BYTES}")) as (reader, writer):
+        for _ in range(many):
+            state.look()
+            writer.write(b"b" * LEAST_BYTES)
+            await until(lambda: came(state) == LEAST_BYTES)
+        assert b"200 OK" in await asyncio.wait_for(reader.readline(), ROOMY_S)
+
+
+async def test_an_answer_that_nobody_takes_is_given_up(
+    port: int, state: State, events: dict[str, asyncio.Event]
+) -> None:
+    """Else a client that does not read would hold its call, and its provider's connection, for ever."""
+    async with asking(port, state, head("GET", "/large")):
+        await until(lambda: any(isinstance(each, Connection) and each.flow.write_paused for each in state.connections))
+        for _ in range(MOST_LOOKS + 1):  # the first finds what was not there before
+            assert not events["ended"].is_set()
+            state.look()
+        await asyncio.wait_for(events["ended"].wait(), ROOMY_S)
+        assert not state.connections
+
+
+async def test_an_answer_that_is_taken_slowly_comes_whole(port: int, state: State) -> None:
+    async with asking(port, state, head("GET", "/large", "connection: close")) as (reader, _):
+        for _ in range(2 * MOST_LOOKS):
+            await asyncio.wait_for(reader.readexactly(LARGE // MOST_LOOKS), ROOMY_S)
+            state.look()
+        assert len(await asyncio.wait_for(reader.read(), ROOMY_S)) > 0
+
+
+async def test_who_waits_for_an_answer_or_for_the_next_request_is_not_stuck(
+    port: int, state: State, events: dict[str, asyncio.Event]
+) -> None:
+    async with asking(port, state, head("POST", "/hold", "content-length: 2") + b"hi") as (reader, _):
+        await asyncio.wait_for(events["held"].wait(), ROOMY_S)
+        for _ in range(2 * MOST_LOOKS):
+            state.look()
+        events["release"].set()
+        assert b"200 OK" in await asyncio.wait_for(reader.readline(), ROOMY_S)
+        for _ in range(2 * MOST_LOOKS):
+            state.look()
+        assert state.connections
