@@ -14,6 +14,7 @@ from routing.dispatch.bulkheads import Busy, bulkhead
 from routing.dispatch.call import NO_FACTS, Call, Facts, Over, Told
 from routing.dispatch.limits import let_in
 from routing.dispatch.outcome import Result, at_its_deadline, broken
+from routing.dispatch.paying import Writes
 from routing.providers.registry import lane_for
 from routing.terms.candidate import Candidate
 from routing.terms.event import Event, Relayed, StreamEnd, StreamStart
@@ -140,7 +141,8 @@ async def _streamed(call: Call, candidate: Candidate) -> AsyncIterator[Event | T
 async def _pay(call: Call, candidate: Candidate) -> None:
     """Have budgets hold what the attempt may cost. Raises Unpaid."""
     try:
-        await call.ledger.pay(candidate, call.ask.max_tokens, call.lineup.degraded)
+        writes = Writes(call.ask.max_tokens, call.request.answers)
+        await call.ledger.pay(candidate, writes, call.lineup.degraded)
     except asyncio.CancelledError:
         circuits.give_back(candidate)  # nobody was asked, and there is no attempt to say so
         raise

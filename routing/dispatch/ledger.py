@@ -34,11 +34,11 @@ class Ledger:
         """The last attempt does not end the call: `then` is called next."""
         recorder.fall_back(self._intent.id, self.attempts[-1], then.key)
 
-    async def pay(self, candidate: Candidate, max_tokens: int | None, degraded: frozenset[str] = frozenset()) -> None:
+    async def pay(self, candidate: Candidate, writes: paying.Writes, degraded: frozenset[str] = frozenset()) -> None:
         """Have budgets hold what the next attempt may cost. Raises Unpaid. Nothing to do where no budget must hold."""
         self._paid.settle(None)  # of an attempt that came to nothing
         if self._known.payers:
-            self._paid = await paying.pay(self._known, self._intent, candidate, max_tokens, degraded)
+            self._paid = await paying.pay(self._known, self._intent, candidate, writes, degraded)
 
     def note(self, candidate: Candidate, tried: Tried, role: Role | None = None) -> Tried:
         """Write down what one try brought."""

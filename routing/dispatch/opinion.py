@@ -19,6 +19,7 @@ from routing.budgets import Unpaid
 from routing.dispatch.bulkheads import Busy, bulkhead
 from routing.dispatch.ledger import Ledger
 from routing.dispatch.outcome import Opinion, at_its_deadline
+from routing.dispatch.paying import Writes
 from routing.policy.chain import chain
 from routing.providers.base import Endpoint
 from routing.providers.registry import adapter_for
@@ -92,7 +93,7 @@ async def opinion(asking: Asking, *, deadline: float) -> Opinion | None:
     other, endpoint = found
     try:
         request = asking.request.whole()
-        await asking.ledger.pay(other, asking.ask.max_tokens)
+        await asking.ledger.pay(other, Writes(asking.ask.max_tokens))
     except (Unreadable, Unpaid):
         return None
     if not circuits.may_probe(other):

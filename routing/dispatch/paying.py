@@ -4,7 +4,7 @@ An attempt is paid for by the budgets of its client, key, project and task type,
 A model without a price is estimated at nothing: its calls are listed as unpriced, and go on until the limit is reached by others.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -12,6 +12,7 @@ from routing.budgets import NOTHING, Payer, Reservation, Unpaid, reserve
 from routing.policy.cost import at_most
 from routing.snapshot import Snapshot
 from routing.terms.candidate import Candidate, Skipped
+from routing.terms.quick import quick
 from routing.terms.record import AttemptRecord, Intent
 from routing.terms.words import BudgetAction, CredentialKind, ProviderKind, SkipReason, Status, TaskKind
 
@@ -19,15 +20,24 @@ BYTES_A_TOKEN: Final = 4  # of `size`, which was made of the body's bytes
 _ANSWERED = frozenset({Status.OK, Status.PARTIAL})
 
 
+@quick
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """What an attempt may write."""
+
+    max_tokens: int | None  # of one answer; None: it names no bound
+    answers: int = 1
+
+
 async def pay(
-    known: Snapshot, intent: Intent, candidate: Candidate, max_tokens: int | None, degraded: frozenset[str]
+    known: Snapshot, intent: Intent, candidate: Candidate, writes: Writes, degraded: frozenset[str]
 ) -> Reservation:
     """Hold the attempt's estimate at each budget that must hold. Raises Unpaid.
 
     `degraded`: the budgets whose limit this call has met; those let cheaper models take over, and hold nothing for them.
     """
     payers = _payers(known, intent, candidate, degraded)
-    estimate = _estimate(known, intent, candidate, max_tokens) if payers else None
+    estimate = _estimate(known, intent, candidate, writes) if payers else None
     return await reserve(payers, estimate, intent.id) if estimate else NOTHING
 
 
@@ -48,11 +58,11 @@ def _payers(known: Snapshot, intent: Intent, candidate: Candidate, degraded: fro
     ]
 
 
-def _estimate(known: Snapshot, intent: Intent, candidate: Candidate, max_tokens: int | None) -> Decimal | None:
+def _estimate(known: Snapshot, intent: Intent, candidate: Candidate, writes: Writes) -> Decimal | None:
     model = known.table.models.get(candidate.key)
     size_bytes = intent.size * BYTES_A_TOKEN + BYTES_A_TOKEN - 1  # what was cut off in the division included
     embeds = model is not None and model.kind is TaskKind.EMBEDDING
-    return at_most(known.rates.get(candidate.key), size_bytes, 0 if embeds else max_tokens)
+    return at_most(known.rates.get(candidate.key), size_bytes, 0 if embeds else writes.max_tokens, writes.answers)
 
 
 def charged(record: AttemptRecord, paid: Reservation) -> AttemptRecord:

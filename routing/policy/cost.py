@@ -178,7 +178,7 @@ def compared(rates: Rates) -> Decimal:
     return (3 * rates.input.base + rates.output.base) / 4
 
 
-def at_most(rates: Rates | None, size_bytes: int, max_tokens: int | None) -> Decimal | None:
-    """The estimate that a budget reserves: bytes / 3 of input, `max_tokens` (None: 4,096) of output."""
-    usage = Usage(input_tokens=-(-size_bytes // 3), output_tokens=4096 if max_tokens is None else max_tokens)
-    return cost(rates, usage)
+def at_most(rates: Rates | None, size_bytes: int, max_tokens: int | None, answers: int = 1) -> Decimal | None:
+    """The estimate that a budget reserves: bytes / 3 of input, `max_tokens` (None: 4,096) of output for each of the answers."""
+    written = answers * (4096 if max_tokens is None else max_tokens)
+    return cost(rates, Usage(input_tokens=-(-size_bytes // 3), output_tokens=written))

@@ -95,6 +95,7 @@ class Request:
     top_p: float | None = None
     effort: str = ""  # "none", "minimal", "low" … "max", as the caller said it; goes before the budget
     thinks: bool | None = None  # whether to think at all; None: the caller did not say, and a budget means yes
+    answers: int = 1  # so many are to be written side by side, each of at most `max_tokens`
     raw: Raw | None = None  # the same as the client wrote it, for a provider of its own wire
 
     def whole(self) -> "Request":

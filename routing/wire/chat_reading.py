@@ -32,6 +32,7 @@ def read(body: Mapping[str, Any]) -> Asked:
         top_p=whole.number_of("top_p", 0, 1),
         effort=effort,
         thinks=thinks(effort),
+        answers=whole.count_of("n", 1) or 1,
     )
     options = whole.get("stream_options")
     return Asked(

@@ -352,7 +352,7 @@ async def test_a_probe_that_nobody_pays_for_is_given_back(there, monkeypatch, ac
     monkeypatch.setattr(snapshot, "_current", replace(snapshot.current(), payers={payer.scope: payer}))
     asked = asyncio.Event()
 
-    async def pay(known, intent, candidate, max_tokens, degraded):
+    async def pay(known, intent, candidate, writes, degraded):
         asked.set()
         if goes_away:
             await asyncio.Event().wait()

@@ -69,5 +69,6 @@ def test_the_estimate(max_tokens: int | None, kind: TaskKind, usd: str) -> None:
     there = known()
     models = {**there.table.models, CODEX.key: replace(there.table.models[CODEX.key], kind=kind)}
     there = replace(there, table=replace(there.table, models=models))
-    assert paying._estimate(there, INTENT, CODEX, max_tokens) == Decimal(usd)
-    assert paying._estimate(there, INTENT, replace(CODEX, model="gpt-4o"), max_tokens) is None, "it has no price"
+    writes = paying.Writes(max_tokens)
+    assert paying._estimate(there, INTENT, CODEX, writes) == Decimal(usd)
+    assert paying._estimate(there, INTENT, replace(CODEX, model="gpt-4o"), writes) is None, "it has no price"

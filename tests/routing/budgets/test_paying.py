@@ -60,6 +60,20 @@ def test_a_call_is_reserved_settled_and_booked_and_the_rest_refused(world: World
     assert Call.objects.filter(status="blocked", error_code="budget_spent").count() == 1
 
 
+def test_of_several_answers_to_one_call_each_is_reserved(world: World) -> None:
+    """`n` on the chat wire: three answers of 100 tokens are $0.15, which the first provider would bill for one call."""
+    world.wire = "openai_chat"
+    world.primary.will(then=answer(written=300))
+    budget(usd="0.20")
+    three = replace(REQUEST, answers=3)
+    assert told(world.dispatch(three, **ask())) == "one"
+    refused = world.dispatch(three, **ask())
+    assert isinstance(refused, Refused)
+    assert (told(refused), refused.details["needed_usd"]) == ((402, "budget_spent"), "0.15")
+    settled()
+    assert ledger() == (Decimal("0.15"), 0)
+
+
 def test_a_call_that_no_budget_must_hold_for_asks_no_database(world: World, django_assert_num_queries: Any) -> None:
     budget(action=BudgetAction.ALERT)
     budget("client:web", "1")

@@ -121,6 +121,7 @@ def test_words_that_are_no_cards_are_refused(words):
 def test_a_reserve_is_a_third_of_the_bytes_and_the_most_that_may_be_written():
     assert at_most(RATES, 3000, 1000) == Decimal("0.024")  # 1000·4 + 1000·20
     assert at_most(RATES, 3000, None) == Decimal("0.08592")  # 1000·4 + 4096·20
+    assert at_most(RATES, 3000, 1000, answers=3) == Decimal("0.064")  # 1000·4 + 3·1000·20
 
 
 USAGES = [Usage(1500, 300, searches=2), Usage(900_000, 20_000, 100_000, 50_000), Usage(10_000, 10, 5000, 4000, 1000)]

@@ -173,6 +173,7 @@ def test_formats_and_efforts():
     assert read(response_format={"type": "text"}).request.response_format is None
     assert read(reasoning_effort="none").request.thinks is False
     assert read().request.thinks is None
+    assert (read(n=3).request.answers, read(n=None).request.answers, read().request.answers) == (3, 1, 1)
 
 
 @pytest.mark.parametrize(
