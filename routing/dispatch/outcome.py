@@ -96,6 +96,11 @@ class Refused(Exception):
         self.attempts = attempts
         self.passed = passed  # the last provider's own error, for a client of its wire
 
+    @property
+    def credential_kind(self) -> CredentialKind:
+        """Whose account refused, where a provider did."""
+        return self.attempts[-1].credential_kind if self.attempts else CredentialKind.NONE
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from routing import dispatch, snapshot
@@ -22,6 +23,7 @@ from routing.wire.base import Asked, Stream, Wire
 
 async def converse(exchange: Exchange, wire: Wire, name: str) -> None:
     """Serve one call. `name` is what the call's row says of its wire."""
+    caller = None
     try:
         caller = await exchange.caller(Scope.DISPATCH)
         body = await exchange.body()
@@ -37,7 +39,14 @@ async def converse(exchange: Exchange, wire: Wire, name: str) -> None:
     except Exception as error:
         if exchange.has_begun:
             raise
-        await refuse(exchange, wire, refusal_of(error))
+        await refuse(exchange, wire, _refusal_to(caller, error))
+
+
+def _refusal_to(caller: Caller | None, error: Exception) -> Refusal:
+    refusal = refusal_of(error)
+    if caller is None or refusal.passed is None or not isinstance(error, Refused):
+        return refusal
+    return replace(refusal, passed=rates.handed_on(refusal.passed, caller, error.credential_kind))
 
 
 async def refuse(exchange: Exchange, wire: Wire, refusal: Refusal) -> None:
@@ -64,7 +73,7 @@ def _meant(heard: Heard, exchange: Exchange, caller: Caller) -> tuple[Ask, Facts
 async def _whole(exchange: Exchange, wire: Wire, heard: Heard, ask: Ask, caller: Caller, facts: Facts) -> None:
     result = await dispatch.dispatch(ask, heard.request, caller, facts)
     passed, headers = result.answer.passed, headers_of(result)
-    if rates.are_told(caller, result):
+    if rates.are_told(caller, result.credential_kind):
         headers |= rates.told(caller, as_anthropic=wire is messages)
         passed = passed and rates.passed_without(passed)
     if passed is not None:
@@ -85,7 +94,7 @@ async def _stream(exchange: Exchange, wire: Wire, heard: Heard, ask: Ask, caller
                 elif isinstance(event, Begun):
                     begun, is_relayed = event, event.passed is not None
                     headers = {**(event.passed or {}), **headers_of(event)}
-                    if rates.are_told(caller, event):
+                    if rates.are_told(caller, event.credential_kind):
                         headers = {**rates.without(headers), **rates.told(caller, as_anthropic=wire is messages)}
                     await exchange.begin(headers)
                     if not is_relayed:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from routing import snapshot
 from routing.clients import Caller
 from routing.dispatch.arms import arm
-from routing.doors import naming
+from routing.doors import naming, rates
 from routing.doors.converse import refuse
 from routing.doors.exchange import Exchange, Gone
 from routing.doors.refusal import refusal_of
@@ -66,7 +66,7 @@ async def _answer(exchange: Exchange, body: Body, asked: Asked, caller: Caller) 
         await exchange.answer(200, estimate, {"X-Cortex-Estimated": "true"})
     else:
         by = {"X-Cortex-Provider": candidate.provider, "X-Cortex-Model": candidate.model}
-        await exchange.hand_on(counted, by)
+        await exchange.hand_on(rates.handed_on(counted, caller, candidate.credential_kind), by)
 
 
 def _who(exchange: Exchange, asked: Asked, raw: Raw, caller: Caller) -> Candidate | None:

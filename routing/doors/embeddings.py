@@ -30,7 +30,7 @@ async def embed(exchange: Exchange) -> None:
             result, embedded = await dispatch.embed(ask, asked.request, caller, facts)
             told = embeddings.answer(embedded, asked.model, asked.encoding)
             headers = headers_of(result)
-            if rates.are_told(caller, result):
+            if rates.are_told(caller, result.credential_kind):
                 headers |= rates.told(caller, as_anthropic=False)
             await exchange.answer(200, told, headers)
     except Gone:

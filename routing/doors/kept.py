@@ -5,6 +5,7 @@ import re
 from routing import snapshot
 from routing.clients import Caller
 from routing.dispatch import Refused
+from routing.doors import rates
 from routing.doors.converse import refuse
 from routing.doors.exchange import Exchange, Gone
 from routing.doors.keeping import found, unknown
@@ -62,7 +63,7 @@ async def _of_keeper(exchange: Exchange, caller: Caller, name: str, part: str) -
     if passed.status not in _TOLD:
         words = f"{kept.provider}, which keeps the response, answers with status {passed.status}."
         raise Refused(502, "provider_failed", words, retryable=True)
-    return passed
+    return rates.handed_on(passed, caller, kept.credential_kind)
 
 
 def _may_ask(kept: Kept, raw: Raw, caller: Caller) -> bool:

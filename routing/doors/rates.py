@@ -8,7 +8,6 @@ from math import ceil
 
 from routing import limits
 from routing.clients import Caller
-from routing.dispatch import Begun, Result
 from routing.limits import Measure
 from routing.terms.raw import Passed
 from routing.terms.words import CredentialKind
@@ -16,11 +15,11 @@ from routing.terms.words import CredentialKind
 _OF_VENDORS = ("x-ratelimit-", "anthropic-ratelimit-")
 
 
-def are_told(caller: Caller, answered: Begun | Result) -> bool:
-    """Whether ours are: the client has limits, and the call was not made with its own credential, whose vendor tells of its own."""
+def are_told(caller: Caller, answered: CredentialKind) -> bool:
+    """Whether ours are, of an answer to such a credential: the client has limits, and it is not its own, whose vendor tells of its own."""
     if caller.requests_per_minute is None and caller.tokens_per_minute is None:
         return False
-    return answered.credential_kind is not CredentialKind.CALLER
+    return answered is not CredentialKind.CALLER
 
 
 def told(caller: Caller, *, as_anthropic: bool) -> dict[str, str]:
@@ -49,6 +48,11 @@ def without(headers: Mapping[str, str]) -> dict[str, str]:
 
 def passed_without(passed: Passed) -> Passed:
     return replace(passed, headers=without(passed.headers))
+
+
+def handed_on(passed: Passed, caller: Caller, answered: CredentialKind) -> Passed:
+    """What a provider said, as the caller may have it where nothing of ours is told with it."""
+    return passed_without(passed) if are_told(caller, answered) else passed
 
 
 def duration(seconds: float) -> str:

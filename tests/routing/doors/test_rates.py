@@ -90,6 +90,20 @@ def test_of_one_limit_one_is_told_and_nothing_of_the_vendors_account(way, key, v
     assert of_limits(call(way, key)).keys() == names(way, measure)
 
 
+@pytest.mark.parametrize("own", [False, True], ids=["of Cortex", "of the client"])
+def test_a_vendors_error_tells_a_limited_client_nothing_of_an_account_that_is_not_its_own(way, key, vendor, own):
+    world(way, vendor, requests_per_minute=5)
+    vendor.will(script.error(400, "invalid_request_error", message="No.", **_as_arguments(OF_VENDOR)))
+    exchange = asyncio.run(_closing(ask(way, key, body(way), {"authorization": "Bearer sk-own"} if own else None)))
+    assert (exchange.status, exchange.error()["message"]) == (400, "No.")
+    told_of = {name: value for name, value in OF_VENDOR.items() if "ratelimit" in name}
+    assert of_limits(exchange) == (told_of if own else {})
+
+
+def _as_arguments(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("-", "_"): value for name, value in headers.items()}
+
+
 def test_an_unlimited_client_is_told_what_the_vendor_says_and_nothing_is_counted(way, key, vendor):
     world(way, vendor)
     assert of_limits(call(way, key)).items() == {n: v for n, v in OF_VENDOR.items() if "ratelimit" in n}.items()
