@@ -13,6 +13,7 @@ import socket
 import sys
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -86,6 +87,7 @@ class Connection(HttpToolsProtocol):
     _came = 0  # bytes, since the last look
     _untaken = 0  # bytes that the last look found written and not taken
     _slow_looks = 0  # in a row
+    _is_told_again = False  # the parser is told a head that it has told us
 
     def look(self) -> None:
         """End the connection if for MOST_LOOKS there came next to nothing of a request that is not whole, or next to nothing was taken of an answer.
@@ -104,18 +106,46 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._came += len(data)
         self._other_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
         if self._other_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             if self.cycle is None or self.cycle.response_complete:
                 self.send_400_response(f"The head of the request is larger than {MAX_HEAD_BYTES} bytes.")
             else:
                 self.transport.close()
 
+    def _parse(self, data: bytes | memoryview) -> None:
+        """Raises HttpParserError. Nobody here speaks another protocol, and who offers one is answered in this one."""
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offered:
+                data = memoryview(data)[offered.args[0] :]
+                self._begin_anew()
+            else:
+                return
+
+    def _begin_anew(self) -> None:
+        """With a parser that knows of the request's body: the old one has let go of it, and would take the body for the next request."""
+        framing = [each for each in self.scope["headers"] if each[0] in (b"content-length", b"transfer-encoding")]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        if framing:
+            self.cycle.more_body, self._is_whole, self._is_told_again = True, False, True
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % each for each in framing))
+            self._is_told_again = False
+
     def resume_writing(self) -> None:
         self._slow_looks = 0
         super().resume_writing()
 
     def on_message_begin(self) -> None:
+        if self._is_told_again:
+            return
         self._is_whole = False
         super().on_message_begin()
 
@@ -124,8 +154,11 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_headers_complete(self) -> None:
+        if self._is_told_again:
+            return
         self._other_bytes = 0
         super().on_headers_complete()
+        self.headers = []  # a field behind the body is none of the head's: whoever stands in front has not looked at it
 
     def on_body(self, body: bytes) -> None:
         self._other_bytes = 0

@@ -31,6 +31,8 @@ async def _app(scope: Mapping[str, Any], receive: Any, send: Any) -> None:
                 return
             size, is_more = size + len(message["body"]), message["more_body"]
         pieces = [str(size).encode()]
+    if scope["path"] == "/headers":
+        pieces = [b" ".join(name for name, _ in scope["headers"])]
     length = str(sum(map(len, pieces))).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
     for number, piece in enumerate(pieces, start=1):
@@ -102,6 +104,56 @@ async def test_a_head_without_an_end_is_not_taken_in(port: int, begun: bytes) ->
 async def test_what_follows_a_body_in_chunks_without_an_end_is_not_taken_in(port: int) -> None:
     begun = head("POST", "/", "transfer-encoding: chunked") + b"2\r\nhi\r\n0\r\nx-"
     assert await said(port, begun, *[b"a" * 16_384] * 40) == b""
+
+
+NEXT = head("GET", "/next", "connection: close")
+OFFER = ("connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAMAAABkAAQAAP__")
+
+
+@pytest.mark.parametrize("piece", [1, 7, 10_000])
+@pytest.mark.parametrize(
+    ("request_", "answers"),
+    [
+        pytest.param(head("GET", "/", *OFFER), [BODY * 2], id="without a body"),
+        pytest.param(
+            head("POST", "/", *OFFER, f"content-length: {len(NEXT)}") + NEXT, [b"%d" % len(NEXT)], id="with a body"
+        ),
+        pytest.param(head("POST", "/", *OFFER, "content-length: 0"), [b"0"], id="with an empty body"),
+        pytest.param(
+            head("POST", "/", *OFFER, "transfer-encoding: chunked") + b"2\r\nhi\r\n0\r\n\r\n", [b"2"], id="in chunks"
+        ),
+        pytest.param(
+            head("POST", "/", *OFFER, "content-length: 2") + b"hi" + head("GET", "/", *OFFER),
+            [b"2", BODY * 2],
+            id="two",
+        ),
+    ],
+)
+async def test_who_offers_another_protocol_is_answered_in_this_one(
+    port: int, request_: bytes, answers: list[bytes], piece: int
+) -> None:
+    """Java's client offers HTTP/2 with its first request. Its body was dropped, or taken for the next request if it came later."""
+    sent = request_ + NEXT
+    came = await said(port, *(sent[at : at + piece] for at in range(0, len(sent), piece)))
+    bodies = [each.partition(b"\r\n\r\n")[2] for each in came.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+    assert bodies == [*answers, BODY * 2]
+
+
+async def test_many_offers_in_one_piece_are_each_answered(port: int) -> None:
+    many = 2_000
+    came = await said(port, head("GET", "/", *OFFER[:2]) * many + NEXT)
+    assert came.count(b"HTTP/1.1 200 OK\r\n") == many + 1
+
+
+async def test_an_offer_hides_no_request_that_is_none(port: int) -> None:
+    sent = head("POST", "/", *OFFER, "content-length: 2", "transfer-encoding: chunked") + b"0\r\n\r\n" + NEXT
+    assert b" 200 " not in await said(port, sent)
+
+
+async def test_what_comes_behind_a_body_is_no_header(port: int) -> None:
+    begun = head("POST", "/headers", "transfer-encoding: chunked", "connection: close")
+    came = await said(port, begun + b"2\r\nhi\r\n0\r\nx-forwarded-for: 203.0.113.9\r\nx-cortex-override: opus\r\n\r\n")
+    assert came.partition(b"\r\n\r\n")[2] == b"host transfer-encoding connection"
 
 
 @pytest.mark.parametrize("chunked", [False, True])
