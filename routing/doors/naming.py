@@ -19,7 +19,7 @@ from routing.wire.base import Asked
 SESSION_HEADERS = ("x-cortex-session", "x-claude-code-session-id", "session-id", "thread-id")
 _WISHES = ("x-cortex-override", "x-cortex-task", "x-cortex-project")
 _SWITCHES = ("x-cortex-background", "x-cortex-second-opinion")
-NAME_CHARS = 200  # of a model; what a longer one means is not remembered, for a pattern may fit anything
+NAME_CHARS = 200  # of a model or a wish; what a longer one means is not remembered, for a pattern may fit anything
 _SAID = frozenset(name.encode() for name in (*SESSION_HEADERS, *_WISHES, *_SWITCHES))
 
 
@@ -37,7 +37,8 @@ def meant(
     def make() -> _Meaning:
         return _meaning(known.table, asked.model, caller, wire if brings else "", *wishes)
 
-    meaning = known.remembered(words, make) if len(asked.model) <= NAME_CHARS else make()
+    is_short = len(asked.model) <= NAME_CHARS and not any(wish and len(wish) > NAME_CHARS for wish in wishes)
+    meaning = known.remembered(words, make) if is_short else make()
     ask = Ask(
         task_type=meaning.task_type or caller.default_task_type or "",
         project=meaning.project,

@@ -5,6 +5,7 @@ of another wire is then skipped with that reason, so that nothing a client asks 
 """
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 # Who asked, how it is billed, kept, cached, counted or hurried along.
@@ -67,9 +68,14 @@ _READ: Mapping[str, frozenset[str]] = {
 # What a field may hold without anything following from it for routing.
 HARMLESS: Mapping[str, frozenset[str]] = {"chat": _CHAT, "responses": _RESPONSES, "messages": _MESSAGES}
 NAME_CHARS = 40  # of a field that is told as a need
+MOST_TOLD = (
+    32  # needs that are told one by one: a body may hold millions, and each is told for each model that lacks it
+)
 
 
 def unknown(wire: str, body: Mapping[str, Any]) -> set[str]:
     """The needs that the fields of no known meaning are."""
     known = _READ[wire]
-    return {f"field {name[:NAME_CHARS]!r}" for name, value in body.items() if name not in known and value is not None}
+    told = (f"field {name[:NAME_CHARS]!r}" for name, value in body.items() if name not in known and value is not None)
+    found = set(islice(told, MOST_TOLD))
+    return found if next(told, None) is None else {*found, "other fields that nobody knows"}

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from routing.terms.request import Message
 from routing.wire import seals
 from routing.wire.fields import Field
+from routing.wire.ignored import MOST_TOLD, NAME_CHARS
 from routing.wire.openai import arguments, file_block, image_block
 from routing.wire.responses_tools import Tools
 
@@ -58,7 +59,7 @@ def _item(item: Field, needs: set[str], tools: Tools) -> Iterator[tuple[Speaker,
         case "item_reference":
             needs.add("stored")
         case other:
-            needs.add(f"item {other[:40]!r}")
+            needs.add(f"item {other[:NAME_CHARS]!r}" if len(needs) < MOST_TOLD else "other items that nobody knows")
 
 
 def _said(item: Field, needs: set[str]) -> tuple[Speaker, list[Block]]:
