@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
+
 from routing.callers import NoKey, NotAllowed, NotReady
 from routing.dispatch import Refused
 from routing.doors.exchange import Malformed, Packed
@@ -72,6 +74,11 @@ def refusal_of(error: Exception) -> Refusal:
     if isinstance(error, LookupError) and isinstance(error, resolve.Unknown | resolve.Ambiguous):
         code = "ambiguous" if isinstance(error, resolve.Ambiguous) else f"unknown_{error.what}"
         return Refusal(422, code, str(error), details={"path": "model"})
+    if isinstance(error, OperationalError | InterfaceError):  # of a key that this process does not know
+        logger.warning("PostgreSQL does not answer: %s", error)
+        return Refusal(
+            503, "unavailable", "PostgreSQL does not answer now; keys that are known go on.", retry_after_s=5
+        )
     request_id = str(uuid.uuid4())
     logger.error("A call over a wire failed of a defect, %s", request_id, exc_info=error)
     return Refusal(500, "internal", "Cortex failed. The log tells more under this request_id.", request_id)

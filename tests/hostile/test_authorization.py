@@ -113,3 +113,14 @@ def test_with_postgresql_away_a_key_that_nobody_knows_is_503_not_a_defect(
         (answer,) = answers([Request(method, target, ((b"x-cortex-key", b"ck_" + b"a" * 47),), (b"{}",))])
         assert (answer.status, answer.error["code"], answer.error["retryable"]) == (503, "unavailable", True)
         assert answer.headers[b"retry-after"] == b"5"
+    for target in (
+        b"/v1/chat/completions",
+        b"/v1/messages",
+        b"/v1/embeddings",
+        b"/v1/responses/resp_1",
+        b"/v1/models",
+        b"/mcp",
+    ):
+        method = "GET" if target in (b"/v1/models", b"/v1/responses/resp_1") else "POST"
+        (answer,) = answers([Request(method, target, ((b"x-cortex-key", b"ck_" + b"a" * 47),), (b"{}",))])
+        assert (answer.status, answer.headers.get(b"retry-after")) == (503, b"5"), target
