@@ -1,8 +1,10 @@
 """Who is asking: a Cortex key, in whichever of the three headers it comes, and the Caller that the snapshot knows it as."""
 
+import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections
@@ -52,7 +54,10 @@ def caller_of(key: str | None, scope: Scope | None = None) -> Caller:
     if not clients.is_shaped(key):  # nothing is hashed or looked up for what cannot be a key
         raise NoKey("This is not a Cortex key: those begin with ck_ and have 50 characters.")
     sha256 = clients.digest(key)
-    caller = _known(sha256)
+    return _entitled(_known(sha256), sha256, scope)
+
+
+def _entitled(caller: Caller | None, sha256: str, scope: Scope | None) -> Caller:
     # The dictionary already compared the hash; comparing it again in constant time leaves nothing to measure.
     if (
         caller is None
@@ -72,12 +77,59 @@ async def caller_in_loop(key: str | None, scope: Scope | None = None) -> Caller:
     except NoKey:
         if not clients.is_shaped(key or ""):
             raise
-        return await sync_to_async(_asked_in_a_thread)(key, scope)
+    sha256 = clients.digest(key or "")
+    asking = _by_loop.setdefault(asyncio.get_running_loop(), _Asking())
+    return _entitled(await asking.caller(sha256), sha256, scope)
 
 
-def _asked_in_a_thread(key: str | None, scope: Scope | None) -> Caller:
+class _Asking:
+    """Asks for keys that the snapshot does not hold: for all that have come meanwhile in one go, and one after the other.
+
+    Whoever sends made-up keys would else have a query for each, in the one thread in which the API waits for its own.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, asyncio.Future[Caller | None]] = {}  # by SHA-256
+        self._task: asyncio.Task[None] | None = None
+
+    async def caller(self, sha256: str) -> Caller | None:
+        loop = asyncio.get_running_loop()
+        answer = self._waiting.get(sha256)
+        if answer is None:
+            answer = self._waiting[sha256] = loop.create_future()
+            answer.add_done_callback(_heard)
+        if self._task is None:
+            self._task = loop.create_task(self._ask())
+        return await asyncio.shield(answer)  # others may wait for the same
+
+    async def _ask(self) -> None:
+        try:
+            while self._waiting:
+                asked, self._waiting = self._waiting, {}
+                try:
+                    found = await sync_to_async(_found)(tuple(asked))
+                except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are told
+                    for answer in asked.values():
+                        answer.set_exception(error)
+                else:
+                    for sha256, answer in asked.items():
+                        answer.set_result(found.get(sha256))
+        finally:
+            self._task = None
+
+
+_by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _Asking] = WeakKeyDictionary()
+
+
+def _heard(answer: "asyncio.Future[Caller | None]") -> None:
+    """An error that nobody waits for any more is no loss."""
+    if not answer.cancelled():
+        answer.exception()
+
+
+def _found(sha256s: Collection[str]) -> dict[str, Caller]:
     close_old_connections()  # this thread outlives the request, and its connection may have broken meanwhile
-    return caller_of(key, scope)
+    return clients.lookups(sha256s)
 
 
 def _known(sha256: str) -> Caller | None:

@@ -4,7 +4,7 @@ import hashlib
 import re
 import secrets
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -157,10 +157,17 @@ def all_keys() -> dict[str, Caller]:
 
 def lookup(sha256: str) -> Caller | None:
     """One key from the database, for commands and for a process that has no snapshot yet."""
-    for key in _live_keys().filter(sha256=sha256):
+    return lookups([sha256]).get(sha256)
+
+
+def lookups(sha256s: Collection[str]) -> dict[str, Caller]:
+    """Those of these keys that are alive, from the database in one go."""
+    found = {}
+    for key in _live_keys().filter(sha256__in=sha256s):
         caller = _caller(key, {key.made_by_id: people.scopes_of(key.made_by)} if key.made_by else {})
-        return caller if is_alive(caller, timezone.now()) else None
-    return None
+        if is_alive(caller, timezone.now()):
+            found[key.sha256] = caller
+    return found
 
 
 def is_shaped(key: str) -> bool:
