@@ -87,6 +87,7 @@ class Call:
             self.ledger.start()
             keyed.begun(self.id, self.ledger.attempts)
         except recorder.Full as error:
+            self.ledger.unmade()
             raise Refused(
                 503, "recording_unavailable", f"The call cannot be recorded: {error}", retryable=True, retry_after_s=5
             ) from None

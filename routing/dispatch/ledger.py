@@ -30,6 +30,10 @@ class Ledger:
         """Raises recorder.Full: then no provider may be called."""
         recorder.start(self._intent)
 
+    def unmade(self) -> None:
+        """The call is not made after all: its client gets back what it was let in with."""
+        limits.settle(self.held, ())
+
     def fall_back(self, then: Candidate) -> None:
         """The last attempt does not end the call: `then` is called next."""
         recorder.fall_back(self._intent.id, self.attempts[-1], then.key)

@@ -5,13 +5,14 @@ Over 300 lines: one loop, from its first candidate to its last, over one world.
 
 import asyncio
 import re
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from routing import circuits, recorder, snapshot
+from routing import circuits, dispatch, limits, recorder, snapshot
 from routing.budgets import Payer, Unpaid
 from routing.dispatch import Refused, paying
 from routing.dispatch.lineup import Lineup
@@ -21,7 +22,7 @@ from routing.policy.table import Exploration, Route
 from routing.terms.fault import Fault
 from routing.terms.request import Ask, Timeouts
 from routing.terms.words import BudgetAction, CircuitState, ErrorKind, Role, Status
-from tests.routing.dispatching import World, world
+from tests.routing.dispatching import CALLER, REQUEST, World, world
 from tests.routing.policy.worlds import KEYS, steps, table
 
 MODELS = {"codex": "gpt-codex", "sonnet": "claude-sonnet", "local": "qwen", "opus": "claude-opus", "gpt-4o": "gpt-4o"}
@@ -322,6 +323,11 @@ async def test_a_disk_that_is_full_stops_the_call_before_the_provider(there, mon
     with pytest.raises(Refused) as refused:
         await there.dispatch()
     assert (refused.value.status, there.adapter.called) == (503, [])
+    limited = replace(CALLER, client="limited", tokens_per_minute=5_000)
+    with pytest.raises(Refused):
+        await dispatch.dispatch(Ask("vibe_coding", size=100, max_tokens=100), REQUEST, limited)
+    left, _ = limits.room("limited", limits.Measure.TOKENS, 5_000, time.time())
+    assert left == 5_000, "a call that is not made uses none of its client's tokens"
 
 
 async def test_only_the_holder_of_the_probe_calls_a_model_whose_circuit_is_open(there):
