@@ -35,8 +35,9 @@ demo: install ## console, API and jobs on 90 days of sample history, until Ctrl-
 run: install ## the same without sample history; both take BIND=127.0.0.1:8000 WORKERS=2
 	@exec $(MANAGE) up --bind $(BIND) --workers $(WORKERS)
 
+# Three on two processors: a third of the time tests wait, for processes that start and for doubles that are slow on purpose.
 test: install-dev chromium ## all tests; on an embedded database when DATABASE_URL is empty
-	$(PYTHON) -m pytest -n 2 -m "not soak and not services" $(T)
+	$(PYTHON) -m pytest -n 3 -m "not soak and not services" $(T)
 
 # CORTEX_TEST_DATABASE_URL, CORTEX_TEST_REDIS_URL and CORTEX_TEST_AMQP_URL name them; they may hold nothing that is needed.
 services: install-dev ## the tests that want a PostgreSQL, Redis and RabbitMQ of the machine
