@@ -26,10 +26,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.soak]
 MINUTES = float(os.environ.get("CORTEX_SOAK_MINUTES", "30"))
 WARM = 0.3  # of the time: what is filled once is full
 GROWS = 0.10  # of the memory, from the end of the warm-up to the end
-RELAYS_MB, TRANSLATES_MB = (
-    200,
-    220,
-)  # of a worker whose bodies are small, without the SDKs and with both; the large bodies come and go
+# Of a worker whose bodies are small, without the SDKs and with both; the large bodies come and go.
+RELAYS_MB, TRANSLATES_MB = 150, 210
 LARGE = "x" * (8 * 1024 * 1024 - 10_000)
 FAULTS: tuple[Act, ...] = (
     script.error(500, "api_error"),
