@@ -105,10 +105,10 @@ def test_a_prefix_or_a_hash_is_no_key(api: Api) -> None:
 def test_with_postgresql_away_a_key_that_nobody_knows_is_503_not_a_defect(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(sha256: str) -> None:
+    def away(sha256s: object) -> None:
         raise OperationalError("server closed the connection")
 
-    monkeypatch.setattr(clients, "lookup", away)
+    monkeypatch.setattr(clients, "lookups", away)
     for method, target in (("GET", b"/api/v1/boot"), ("POST", b"/api/v1/dispatch")):
         (answer,) = answers([Request(method, target, ((b"x-cortex-key", b"ck_" + b"a" * 47),), (b"{}",))])
         assert (answer.status, answer.error["code"], answer.error["retryable"]) == (503, "unavailable", True)
